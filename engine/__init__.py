@@ -1,0 +1,40 @@
+"""Strata's engine: all that pages and users may import.
+
+    from engine import Scenario, load, presets, simulate, Simulation
+    result = simulate(load("amazon"), seed=7)
+    result.summary.latency_ms_p99
+"""
+
+from engine.errors import ScenarioError
+from engine.inspect import Inspection, Remedy, inspect
+from engine.kernel.compile import compiled as ready
+from engine.knobs import Knob, knobs
+from engine.program import LAYERS
+from engine.result import Result, Summary
+from engine.run import Simulation, simulate, warm_up
+from engine.scenario import PresetInfo, Scenario, load, presets, read_text
+from engine.traces import Span, Trace
+
+__version__ = "0.1.0"
+__all__ = [
+    "LAYERS",
+    "Inspection",
+    "Knob",
+    "PresetInfo",
+    "Remedy",
+    "Result",
+    "Scenario",
+    "ScenarioError",
+    "Simulation",
+    "Span",
+    "Summary",
+    "Trace",
+    "inspect",
+    "knobs",
+    "load",
+    "presets",
+    "read_text",
+    "ready",
+    "simulate",
+    "warm_up",
+]

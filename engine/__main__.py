@@ -1,0 +1,157 @@
+"""The command line: python -m engine run | presets | validate | schema | warm-up."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from engine import ScenarioError, load, presets, ready, simulate, warm_up
+from engine.scenario import Scenario
+
+if TYPE_CHECKING:
+    from engine import Result
+
+BAD_INPUT = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the arguments ask for; return the exit code, 2 for input that cannot be used."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.do(options) or 0)
+    except ScenarioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(prog="python -m engine", description="Simulate a seven-layer system.")
+    commands = top.add_subparsers(required=True, metavar="command")
+    run = commands.add_parser("run", help="simulate a preset or a file and print a summary")
+    run.add_argument("scenario", help="a preset's name or a path to YAML or JSON")
+    run.add_argument("--seed", type=int, default=7, help="default: 7")
+    run.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="changes",
+                     help="turn a knob, such as application.replicas=6; may be repeated")  # fmt: skip
+    run.add_argument("--json", metavar="FILE", help="write all figures to a file; - for standard output")
+    run.set_defaults(do=_run)
+    commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
+    check = commands.add_parser("validate", help="check a scenario file")
+    check.add_argument("scenario")
+    check.set_defaults(do=_validate)
+    commands.add_parser("schema", help="print the JSON schema of a scenario").set_defaults(do=_schema)
+    commands.add_parser("warm-up", help="compile the kernel once").set_defaults(do=_warm_up)
+    return top
+
+
+def change(text: str) -> tuple[str, Any]:
+    """Return the (path, value) that PATH=VALUE says; values are read as YAML.
+
+    >>> change("application.replicas=6")
+    ('application.replicas', 6)
+    """
+    path, sign, value = text.partition("=")
+    if not sign or not path:
+        raise ScenarioError(f"--set {text} has no PATH=VALUE; write application.replicas=6")
+    try:
+        return path.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        return path.strip(), value
+
+
+def figures(result: Result) -> dict[str, Any]:
+    """Return all figures of a result as plain values."""
+    def table(frame: Any) -> Any:
+        return json.loads(frame.to_json(orient="records", double_precision=15))
+
+    return {
+        "scenario": result.scenario.model_dump(mode="json"), "seed": result.seed,
+        "summary": result.summary.model_dump(), "journeys": table(result.journeys.reset_index()),
+        "stations": table(result.stations.reset_index()), "timeseries": table(result.timeseries),
+        "shares": table(result.shares), "accounting": table(result.accounting.reset_index()),
+        "messages": table(result.messages.reset_index()), "cost": table(result.cost),
+        "events": table(result.events),
+    }  # fmt: skip
+
+
+def _run(options: argparse.Namespace) -> int:
+    scenario = load(options.scenario).change(dict(change(text) for text in options.changes))
+    if not ready():
+        print("Compiling the simulator, once: about a minute …", file=sys.stderr)
+    result = simulate(scenario, options.seed)
+    if options.json != "-":
+        print(readable(result))
+    if options.json:
+        text = json.dumps(figures(result), indent=1) + "\n"
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            pathlib.Path(options.json).write_text(text, encoding="utf-8")
+    return 0
+
+
+def readable(result: Result) -> str:
+    """Return the summary as a person reads it."""
+    s = result.summary
+
+    def ms(value: float | None) -> str:
+        return "–" if value is None else f"{value:,.1f} ms"
+
+    def share(value: float | None) -> str:
+        return "–" if value is None else f"{value:.1%}"
+
+    lines = [
+        f"{result.scenario.title}: {s.simulated_seconds:g} s simulated, seed {result.seed}, the first"
+        f" {result.scenario.warm_up_seconds:g} s left out",
+        f"  requests   {s.requests_per_second:,.0f} /s asked, {s.answered_per_second:,.0f} /s answered,"
+        f" errors {share(s.error_ratio)}",
+        f"  latency    mean {ms(s.latency_ms_mean)}, P50 {ms(s.latency_ms_p50)}, P95 {ms(s.latency_ms_p95)},"
+        f" P99 {ms(s.latency_ms_p99)}",
+        f"  hits       CDN {share(s.cdn_hit_ratio)}, cache {share(s.cache_hit_ratio)};"
+        f" stale reads {share(s.stale_read_ratio)}",
+        f"  cost       ${s.cost_usd_per_hour:.2f} an hour"
+        + (f", ${s.cost_usd_per_million_requests:.2f} a million requests"
+           if s.cost_usd_per_million_requests else ""),
+        f"  accounts   {s.started:,} started = {s.answered:,} answered + {s.failed:,} failed +"
+        f" {s.in_flight:,} in flight",
+    ]  # fmt: skip
+    lines += [f"  failed     {count:,} {text}" for text, count in s.failures.items()]
+    busiest = result.stations.dropna(subset=["utilisation"]).nlargest(5, "utilisation")
+    lines.append("  busiest    " + ", ".join(f"{r.title} {r.utilisation:.0%}" for r in busiest.itertuples()))
+    return "\n".join(lines)
+
+
+def _presets(options: argparse.Namespace) -> None:
+    for name, info in presets().items():
+        print(f"{name:12} {info.title}. {info.blurb}")
+
+
+def _validate(options: argparse.Namespace) -> None:
+    scenario = load(options.scenario)
+    steps = sum(1 for _ in scenario.walk())
+    print(f"{options.scenario} is a scenario: {scenario.title}, {len(scenario.journeys)} journeys, {steps} steps")
+
+
+def _schema(options: argparse.Namespace) -> None:
+    print(json.dumps(Scenario.model_json_schema(), indent=1))
+
+
+def _warm_up(options: argparse.Namespace) -> None:
+    if not ready():
+        print("Compiling the simulator, once: about a minute …", flush=True)
+    warm_up()
+    print("The simulator is ready.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""The loop: take the earliest event, let what it wakes walk until it must wait, go on."""
+
+from engine.kernel.agenda import put as schedule
+from engine.kernel.agenda import take, wake
+from engine.kernel.channel import acknowledge, publish, refuse, requeue
+from engine.kernel.choice import draw_key, look_up, route, split
+from engine.kernel.compile import aside, door, entry, part
+from engine.kernel.fork import fork, gather, join
+from engine.kernel.ledger import check, mark
+from engine.kernel.pool import admit, release, seize
+from engine.kernel.randomness import base_of, draw, uniform
+from engine.kernel.record import answered, failed, leaf
+from engine.kernel.scope import close_try, due_timer, open_try, retry_or_fail
+from engine.kernel.source import TURNS, arrive, ask, plan, think
+from engine.kernel.store import drop, get, put
+from engine.kernel.tables import NOBODY, Kind, Op, Verdict
+from engine.kernel.tokens import free, fresh
+
+
+@entry
+def run_until(deadline, reserve, world):
+    """Play every event due by `deadline`.
+
+    Returns True when done, False when fewer than `reserve` tokens or messages are free:
+    the caller then makes room and calls again.  Nothing is lost in between.
+    """
+    clock = world.clock[0]
+    while clock.pending > 0 and world.due[0] <= deadline:
+        if clock.spare < reserve or clock.spare_messages < reserve:
+            return False
+        event, order = take(world)
+        index, kind = event >> 2, event & 3
+        if kind == Kind.TOKEN:
+            if world.tokens[index].order == order:
+                walk(index, False, world)
+        elif kind == Kind.SOURCE:
+            if world.sources[index].order == order:
+                walk(arrive(index, world), False, world)
+        elif world.lanes[index].order == order:
+            heir = due_timer(index, world)
+            while heir != NOBODY:
+                walk(heir, True, world)
+                heir = due_timer(index, world)
+    clock.now = deadline
+    return True
+
+
+@part
+def walk(who, failing, world):
+    """Let one token take steps until it must wait or has ended; or first unwind it, failing."""
+    token = world.tokens[who]
+    verdict = Verdict.FAILED if failing else Verdict.NEXT
+    while True:
+        if verdict == Verdict.NEXT:
+            row = token.step
+            world.visits[row] += 1
+            token.step = row + 1
+            verdict = perform(world.steps[row], row, who, world)
+        if verdict == Verdict.FAILED:
+            verdict = retry_or_fail(who, world)
+            if verdict == Verdict.FAILED:
+                verdict = end_badly(who, world)
+        if verdict != Verdict.NEXT:
+            return
+
+
+@part
+def perform(step, row, who, world):
+    """Do one step: the only place that maps an Op to its mechanism, commonest first."""
+    op = step.op
+    if op == Op.HOLD:
+        return hold(row, who, world)
+    if op == Op.SEIZE:
+        return seize(step, who, world)
+    if op == Op.RELEASE:
+        release(who, True, world)
+        return Verdict.NEXT
+    if op == Op.ROUTE:
+        return route(step, who, world)
+    if op == Op.GET:
+        return get(step, who, world)
+    if op == Op.PUT:
+        return put(step, who, world)
+    if op == Op.DROP:
+        return drop(step, who, world)
+    if op == Op.KEY:
+        return draw_key(step, who, world)
+    if op == Op.SPLIT:
+        return split(step, who, world)
+    if op == Op.LOOKUP:
+        return look_up(step, who, world)
+    if op == Op.CHANCE:
+        return chance(step, who, world)
+    if op == Op.GO:
+        world.tokens[who].step = step.jump
+        return Verdict.NEXT
+    if op == Op.TRY:
+        return open_try(step, who, world)
+    if op == Op.DONE:
+        return close_try(who, world)
+    if op == Op.FINISH:
+        return finish(who, world)
+    if op == Op.MARK:
+        return mark(step, who, world)
+    if op == Op.CHECK:
+        return check(step, who, world)
+    if op == Op.PUBLISH:
+        return publish(step, who, world)
+    if op == Op.ACK:
+        return acknowledge(who, world)
+    if op == Op.REQUEUE:
+        return requeue(who, world)
+    if op == Op.FORK:
+        return fork(step, who, world)
+    if op == Op.JOIN:
+        return join(who, world)
+    if op == Op.GATHER:
+        return gather(who, world)
+    if op == Op.ARRIVE:
+        return ask(step, who, world)
+    if op == Op.LEAVE:
+        free(who, world)
+        return Verdict.OVER
+    world.tokens[who].reason = step.reason
+    return Verdict.FAILED
+
+
+@part
+def hold(row, who, world):
+    """Let time pass.  Holds that follow each other make one event, and a span each."""
+    token = world.tokens[who]
+    start = world.clock[0].now
+    while True:
+        step = world.steps[row]
+        dist = world.dists[step.dist + world.registers[who, step.by]]
+        end = start + draw(dist, token.base, step.label, token.visit, world)
+        leaf(who, start, end, row, step.account, world)
+        start = end
+        row = token.step
+        if world.steps[row].op != Op.HOLD:
+            break
+        world.visits[row] += 1
+        token.step = row + 1
+    wake(who, start, world)
+    return Verdict.WAIT
+
+
+@part
+def chance(step, who, world):
+    """Jump with probability `number`."""
+    token = world.tokens[who]
+    if uniform(token.base, step.label, token.visit) < step.number:
+        token.step = step.jump
+    return Verdict.NEXT
+
+
+@part
+def finish(who, world):
+    """End a request that was answered."""
+    answered(who, world)
+    rest_or_leave(who, world)
+    return Verdict.OVER
+
+
+@aside
+def end_badly(who, world):
+    """End a message, a leg or a request that has failed for good."""
+    token = world.tokens[who]
+    if token.channel != NOBODY:
+        return refuse(who, world)
+    if token.parent != NOBODY:
+        return join(who, world)
+    failed(who, token.reason, world)
+    rest_or_leave(who, world)
+    return Verdict.OVER
+
+
+@part
+def rest_or_leave(who, world):
+    """Let a closed user think; an open request is gone."""
+    token = world.tokens[who]
+    if token.source != NOBODY and world.sources[token.source].rate < 0.0:
+        think(who, world)
+    else:
+        free(who, world)
+
+
+# ---------------------------------------------------------------- for the control plane
+
+
+@door
+def open_source(index, world):
+    """Set an open source going."""
+    plan(index, world)
+
+
+@door
+def make_due(index, world):
+    """Put an open source's next request on the agenda anew, after its rate has changed."""
+    source = world.sources[index]
+    source.order = NOBODY
+    if source.rate > 0.0:
+        due = world.clock[0].now + source.left / source.rate
+        source.order = schedule(due, index * 4 + Kind.SOURCE, world)
+
+
+@door
+def add_users(index, first, count, world):
+    """Add closed users `first` and on; each begins by thinking."""
+    for user in range(first, first + count):
+        who = fresh(world)
+        token = world.tokens[who]
+        token.source, token.request = index, user * TURNS - 1
+        think(who, world)
+
+
+@door
+def serve_line(index, world):
+    """Let waiting tokens into the slots that a pool has gained."""
+    pool = world.pools[index]
+    while pool.head != NOBODY and pool.busy < pool.slots:
+        admit(index, world)
+
+
+@door
+def launch(row, key, journey, world):
+    """Start a token of the control plane's own at a step, as a message about a key."""
+    who = fresh(world)
+    token = world.tokens[who]
+    world.clock[0].errands += 1
+    token.request = -world.clock[0].errands
+    token.base = base_of(world.clock[0].seed, token.request)
+    token.born = world.clock[0].now
+    token.key, token.journey, token.step = key, journey, row
+    token.source = token.user = NOBODY
+    for register in range(world.registers.shape[1]):
+        world.registers[who, register] = 0
+    wake(who, world.clock[0].now, world)

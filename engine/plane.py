@@ -1,0 +1,157 @@
+"""The data plane as the control plane sees it: advance it, read it, change it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from engine.kernel.loop import add_users, launch, make_due, open_source, run_until, serve_line
+from engine.kernel.tables import NOBODY
+from engine.layers.data import scattered
+from engine.program import Program, chained
+
+TOKENS_MAX = 1 << 22  # requests in flight; beyond it the run stops with a clear word
+BY_TOKEN = ("tokens", "registers", "holds", "scopes", "spent", "leaves")
+# What a change may touch while a run goes on: parameters, never state.
+PARAMETERS = {
+    "steps": ("number", "dist"),
+    "dists": ("shape", "first", "count", "a", "b", "c"),
+    "pools": ("slots", "room", "weight", "ceiling", "backup"),
+    "groups": ("policy", "count", "draws"),
+    "stores": ("capacity", "ttl", "bounded"),
+    "retries": ("attempts", "cancels", "jitter", "base", "cap"),
+    "channels": ("workers", "again", "attempts", "room"),
+    "partitions": ("worker",),
+}
+
+
+class TooManyInFlight(Exception):
+    """More requests are in the system at once than the simulator holds."""
+
+
+class Plane:
+    """One run of a program: its arrays, and exact access to them at any instant."""
+
+    def __init__(self, program: Program, seed: int) -> None:
+        self.program = program
+        self.world = program.world(seed)
+        for store, ttl_seconds in program.warm:
+            self._fill(store, ttl_seconds)
+        source = self.world.sources[0]
+        if source["rate"] < 0:
+            self._add_users(0, int(source["users"]))
+        else:
+            self._call(open_source, 0)
+
+    @property
+    def now(self) -> float:
+        """Simulated seconds since the start."""
+        return float(self.world.clock["now"][0])
+
+    def advance(self, until: float) -> None:
+        """Play every event due by `until`, seconds; a pause changes nothing."""
+        while not self._call(run_until, until, self.program.reserve):
+            self._make_room()
+
+    def set_rate(self, per_second: float, source: int = 0) -> None:
+        """Change the rate of an open source; the rest of the gap at hand is stretched."""
+        row = self.world.sources[source]
+        if row["rate"] == per_second:
+            return
+        done = (self.now - row["since"]) * max(0.0, row["rate"])
+        row["left"] = max(0.0, row["left"] - done)
+        row["since"], row["rate"] = self.now, per_second
+        self._call(make_due, source)
+
+    def has(self, name: str) -> bool:
+        """Return whether the program has a place of this name."""
+        return name in self.program.named
+
+    def open_ledger(self, name: str) -> tuple[int, int]:
+        """Return (writes, distinct keys) of a ledger since it was last opened, and open it."""
+        ledger = self.world.ledgers[self.program.named[name]]
+        seen = int(ledger["marks"]), int(ledger["distinct"])
+        ledger["marks"] = ledger["distinct"] = 0
+        ledger["opened"] = self.now
+        return seen
+
+    def launch(self, name: str, count: int) -> None:
+        """Let `count` errands of the control plane's own walk from a named step on."""
+        self._need(count)
+        for index in range(count):
+            self._call(launch, self.program.named[name], index, 0)
+
+    def adopt(self, program: Program) -> bool:
+        """Take over the parameters of a program of the same shape; False if it has another."""
+        if not self.program.same_shape(program):
+            return False
+        fresh = program.world(0)
+        if any(len(getattr(fresh, name)) != len(getattr(self.world, name)) for name in PARAMETERS):
+            return False
+        for name, fields in PARAMETERS.items():
+            for field in fields:
+                getattr(self.world, name)[field] = getattr(fresh, name)[field]
+        self.world.replace("samples", fresh.samples)
+        self.world.replace("chances", fresh.chances)
+        self.program = program
+        for index in np.flatnonzero(self.world.pools["waiting"]):
+            self._need(1)
+            self._call(serve_line, int(index))
+        return True
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> object:
+        # Wrapping 64-bit products are what a generator is made of; interpreted, numpy warns.
+        with np.errstate(over="ignore"):
+            return function(*arguments, self.world)
+
+    def _fill(self, index: int, ttl_seconds: float) -> None:
+        """Fill a store with its most popular keys, their remaining lives spread evenly."""
+        store = self.world.stores[index]
+        count = int(store["capacity"])
+        if not count:
+            return
+        first = int(store["first"])
+        entries = self.world.entries[first : first + count]
+        spread = scattered(np.arange(count)).astype(float) / 2.0**64
+        entries["until"] = ttl_seconds * spread
+        entries["before"] = np.arange(-1, count - 1)
+        entries["behind"] = np.arange(1, count + 1)
+        entries["behind"][-1] = NOBODY
+        store["count"], store["head"], store["tail"] = count, 0, count - 1
+
+    def _add_users(self, source: int, count: int) -> None:
+        self._need(count)
+        self._call(add_users, source, 0, count)
+
+    def _need(self, count: int) -> None:
+        while self.world.clock["spare"][0] < count + self.program.reserve:
+            self._make_room(tokens=True)
+
+    def _make_room(self, tokens: bool = False) -> None:
+        """Double the tables of tokens or messages, whichever is short."""
+        world, clock = self.world, self.world.clock[0]
+        if tokens or clock["spare"] < self.program.reserve:
+            size = len(world.tokens)
+            if size >= TOKENS_MAX:
+                raise TooManyInFlight
+            for name in BY_TOKEN:
+                world.replace(name, grown(getattr(world, name), 2 * size))
+            chained(world.tokens[size:], size)
+            world.tokens["behind"][-1] = clock["free"]
+            clock["free"], clock["spare"] = size, clock["spare"] + size
+            # Besides one event a token there are stale ones: of timers, sources, broken-off work.
+            for name in ("due", "order", "who"):
+                world.replace(name, grown(getattr(world, name), 4 * size + 4096))
+        else:
+            size = len(world.messages)
+            world.replace("messages", grown(world.messages, 2 * size))
+            chained(world.messages[size:], size)
+            world.messages["behind"][-1] = clock["free_message"]
+            clock["free_message"] = size
+            clock["spare_messages"] += size
+
+
+def grown(table: np.ndarray, size: int) -> np.ndarray:
+    """Return a table with the same rows and room for more."""
+    new = np.zeros((size, *table.shape[1:]), table.dtype)
+    new[: len(table)] = table
+    return new

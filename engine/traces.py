@@ -1,0 +1,141 @@
+"""Traces: what one request did, as a tree of spans, from the leaves that the kernel kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from engine.distribution import Frozen
+from engine.kernel.tables import LEAVES, NOBODY, STRATA, Op
+from engine.program import WAITING
+
+if TYPE_CHECKING:
+    from engine.kernel.world import World
+    from engine.program import Program
+
+Which = Literal["p50", "p95", "p99", "slowest", "failed"]
+
+
+class Span(Frozen):
+    """A visit to a station: how long, how much of it waiting."""
+
+    id: int
+    parent: int | None
+    station: str
+    title: str
+    operation: str
+    layer: str
+    start_ms: float
+    wait_ms: float
+    duration_ms: float
+    critical: bool
+    background: bool
+    error: str
+    tags: dict[str, str]
+
+
+class Trace(Frozen):
+    """One request: what it did and how it ended."""
+
+    journey: str
+    title: str
+    request: int
+    latency_ms: float
+    started_s: float
+    outcome: Literal["answered", "failed"]
+    reason: str
+    spans: tuple[Span, ...]
+
+
+def pick(world: World, program: Program, journey: int, which: Which, latency_s: float) -> int | None:
+    """Return the place of the kept trace that shows best what is asked for."""
+    rows = world.traces[journey]
+    if which == "failed":
+        kept = np.flatnonzero(rows["request"][STRATA:] != NOBODY) + STRATA
+        return int(kept[0]) if len(kept) else None
+    kept = np.flatnonzero(rows["request"][:STRATA] != NOBODY)
+    if not len(kept):
+        return None
+    if which == "slowest":
+        return int(kept[np.argmax(rows["latency"][kept])])
+    return int(kept[np.argmin(np.abs(np.log(rows["latency"][kept] / latency_s)))])
+
+
+def read(world: World, program: Program, journey: int, place: int, title: str) -> Trace:
+    """Return the trace kept at a place."""
+    row = world.traces[journey, place]
+    leaves = world.trace_leaves[journey * world.traces.shape[1] + place]
+    front = leaves[: min(int(row["leaves"]), LEAVES)]
+    behind = leaves[LEAVES : LEAVES + int(row["background"])]
+    reasons = {code: text for text, code in program.reasons.items()}
+    failed = place >= STRATA
+    reason = reasons.get(int(row["reason"]), "") if failed else ""
+    born = float(row["born"])
+    spans = _spans(program, [*front, *behind], born, float(row["latency"]), reason,
+                   truncated=int(row["leaves"]) > LEAVES)  # fmt: skip
+    return Trace(journey=program.journeys[journey], title=title, request=int(row["request"]),
+                 latency_ms=float(row["latency"]) * 1e3, started_s=born,
+                 outcome="failed" if failed else "answered", reason=reason, spans=tuple(spans))  # fmt: skip
+
+
+class _Visit:
+    """A node of the program visited once: gathers its leaves and its children's."""
+
+    def __init__(self, node: int, start: float) -> None:
+        self.node, self.start, self.end, self.wait = node, start, start, 0.0
+        self.tags: dict[str, str] = {}
+
+
+def _spans(program: Program, leaves: Sequence[np.void], born: float, latency: float, reason: str,
+           truncated: bool) -> list[Span]:  # fmt: skip
+    """Build the tree: a leaf opens the visits on its way up, and stretches those that are open.
+
+    A visit is opened again when the program comes back to an earlier step of it: a retry.
+    """
+    visits: list[_Visit] = []
+    parents: list[int | None] = []
+    open_at: dict[int, int] = {}  # node -> visit
+    last_row: dict[int, int] = {}
+    critical: set[int] = set()
+    for leaf in leaves:
+        row, start, end = int(leaf["step"]), born + float(leaf["start"]), born + float(leaf["end"])
+        node = program.node_of[row]
+        path = []
+        while node != NOBODY:
+            path.append(node)
+            node = program.nodes[node].parent
+        again = row <= last_row.get(path[0], -1) and len(path) > 1
+        for depth, node in enumerate(reversed(path)):
+            if node not in open_at or (again and depth == len(path) - 1):
+                parent = open_at[path[len(path) - depth]] if depth else None
+                open_at[node] = len(visits)
+                visits.append(_Visit(node, start))
+                parents.append(parent)
+            visit = visits[open_at[node]]
+            visit.start, visit.end = min(visit.start, start), max(visit.end, end)
+        last_row[path[0]] = row
+        here = visits[open_at[path[0]]]
+        if program.kind_of(row) == WAITING:
+            here.wait += end - start
+            if program.op_of(row) == Op.TRY:
+                here.tags["rest between tries"] = f"{(end - start) * 1e3:.1f} ms"
+        if not program.nodes[path[0]].background:
+            critical.update(open_at[node] for node in path)
+    spans = []
+    if visits and not program.nodes[visits[0].node].background:
+        visits[0].start, visits[0].end = born, born + latency
+    deepest = max((i for i in range(len(visits)) if i in critical), key=lambda i: visits[i].end, default=0)
+    for index, visit in enumerate(visits):
+        node = program.nodes[visit.node]
+        station = program.stations[node.station]
+        if truncated and index == 0:
+            visit.tags["spans"] = f"only the first {LEAVES} are kept"
+        spans.append(Span(
+            id=index, parent=parents[index], station=station.name, title=station.title,
+            operation=node.operation, layer=station.layer, start_ms=(visit.start - born) * 1e3,
+            wait_ms=visit.wait * 1e3, duration_ms=(visit.end - visit.start) * 1e3,
+            critical=index in critical, background=node.background, tags=visit.tags,
+            error=reason if reason and index in {0, deepest} else ""))  # fmt: skip
+    return spans

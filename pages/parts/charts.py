@@ -1,0 +1,333 @@
+"""The one module that draws metrics, so that each looks the same on every page.
+
+Charts that follow the sliders are ECharts options: Streamlit updates them in place.  Figures one
+explores are Plotly's.  Every option's `alt` names the run it shows, for readers of screens and for
+whoever waits until a chart has been drawn.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine import LAYERS, Result
+from pages.parts import palette, words
+from pages.parts.grids import Grid, grids
+from pages.parts.state import Run
+
+HEIGHT = 180
+# Pixels around the plot; page.css draws the shared time cursor with the same numbers.
+PLOT = {"left": 42, "right": 14, "top": 40, "bottom": 20}
+BUSIEST = 3  # lines in the chart of busy parts, besides the selected part
+
+
+class Chart(NamedTuple):
+    """An ECharts option, what it says to those who cannot see it, and a line for everybody."""
+
+    key: str
+    option: dict[str, Any]
+    alt: str
+    caption: str
+
+
+def show(chart: Chart, run: Run) -> None:
+    """Draw a chart of a run, with its words below."""
+    alt = f"{chart.alt} Run {run.id}."
+    st.echarts_chart(chart.option, height=HEIGHT, key=chart.key, alt=alt)
+    st.caption(chart.caption)
+
+
+# ---------------------------------------------------------------- over time
+
+
+def latency_over_time(run: Run) -> Chart:
+    """Return how long answers took, as percentiles."""
+    series, summary = run.result.timeseries, run.result.summary
+    times = series["time_s"].to_numpy()
+    lines = [
+        _line(name, times, series[f"latency_ms_{name}"].to_numpy(), colour.here(), width=1.6)
+        for name, colour in palette.PERCENTILES.items()
+    ]
+    p50, p99 = (
+        words.milliseconds(each) for each in (summary.latency_ms_p50, summary.latency_ms_p99)
+    )
+    return Chart(
+        "chart-latency",
+        _over_time("Latency, ms", lines, run, tooltip="%.0f ms"),
+        f"Latency over time: p50 {p50}, p99 {p99}.",
+        f"Half of all answers take under {p50}; one in a hundred takes over {p99}.",
+    )
+
+
+def rate_over_time(run: Run) -> Chart:
+    """Return what people ask for, what they get and what fails."""
+    series, summary = run.result.timeseries, run.result.summary
+    times, columns = series["time_s"].to_numpy(), ("started", "answered", "failed")
+    asked, answered, failed = (series[f"{name}_per_s"].to_numpy() for name in columns)
+    lines = [
+        _line("asked", times, asked, palette.MUTED.here(), dash="dashed"),
+        _line("answered", times, answered, palette.ANSWERED.here()),
+        _line("failed", times, failed, palette.BAD.here(), fill=True),
+    ]
+    sent = words.per_second(summary.requests_per_second)
+    errors = words.percent(summary.error_ratio)
+    told = f"{errors} of them fail" if summary.failed else "none of them fails"
+    return Chart(
+        "chart-rate",
+        _over_time("Requests per second", lines, run, tooltip="%.0f /s"),
+        f"Requests over time: {sent} asked, {errors} failed.",
+        f"People send {sent}; {told}.",
+    )
+
+
+def busy_over_time(run: Run, selected: str | None) -> Chart:
+    """Return how busy the busiest parts are (and the selected one), and who waits in all lines."""
+    stations, found = run.result.stations, grids(run.id, run)
+    ranked = np.argsort(-stations["utilisation"].fillna(0.0).to_numpy(), kind="stable")
+    top = [str(stations.index[place]) for place in ranked[:BUSIEST]]
+    if selected in stations.index and selected not in top:
+        top = [*top[: BUSIEST - 1], str(selected)]
+    lines = [
+        _line(
+            str(stations.at[name, "title"]),
+            found.times,
+            100 * found.station["utilisation"][found.stations.index(name)],
+            palette.LAYERS[str(stations.at[name, "layer"])].here(),
+            # Parts of one layer share its colour, so the dashes tell them apart.
+            dash=("solid", "dashed", "dotted")[place],
+            width=2.4 if name == selected else 1.6,
+        )
+        for place, name in enumerate(top)
+    ]
+    title, busy = str(stations.at[top[0], "title"]), words.percent(stations.at[top[0], "utilisation"])
+    return Chart(
+        "chart-busy",
+        _over_time("Busy, %", lines, run, tooltip="%.0f %%", top_of_scale=100),
+        f"How busy parts are over time; {title} is the busiest with {busy}.",
+        f"{title} is the busiest, {busy} on average. Lines grow long from about 75 % on.",
+    )
+
+
+def _line(
+    name: str,
+    times: Grid,
+    values: Grid,
+    colour: str,
+    *,
+    dash: str = "solid",
+    width: float = 1.8,
+    fill: bool = False,
+) -> dict[str, Any]:
+    """Return one line; a moment at which nothing was measured is a gap in it."""
+    digits = np.where(np.abs(values) >= 100, np.rint(values), np.round(values, 1))
+    line: dict[str, Any] = {
+        "type": "line",
+        "name": name,
+        "data": [
+            [at, None if value != value else value]
+            for at, value in zip(np.round(times, 2).tolist(), digits.tolist(), strict=True)
+        ],
+        "symbol": "none",
+        "color": colour,
+        "lineStyle": {"width": width, "type": dash},
+    }
+    return line | ({"areaStyle": {"opacity": 0.22}} if fill else {})
+
+
+def _over_time(
+    title: str,
+    lines: list[dict[str, Any]],
+    run: Run,
+    *,
+    tooltip: str,
+    top_of_scale: float | None = None,
+) -> dict[str, Any]:
+    """Return the option that all charts over time share."""
+    muted = palette.MUTED.here()
+    small = {"fontSize": 11, "color": muted}
+    grid_line = {"lineStyle": {"color": muted, "opacity": 0.16}}
+    lines[0]["markArea"] = _warm_up(run, muted)
+    lines[0]["markLine"] = _events(run.result, muted)
+    scale = {"min": 0} | ({} if top_of_scale is None else {"max": top_of_scale, "interval": 25})
+    return {
+        "animation": False,  # the next run is there at once; a morph would show what never was
+        "title": {
+            "text": title,
+            "left": 0,
+            "top": 0,
+            "padding": 0,
+            "textStyle": {"fontSize": 13, "fontWeight": 600},
+        },
+        "legend": {
+            "top": 18,
+            "left": 0,
+            "padding": 0,
+            "itemWidth": 18,
+            "itemHeight": 8,
+            "itemGap": 10,
+            "textStyle": {"fontSize": 11},
+        },
+        "tooltip": {"trigger": "axis", "valueFormatter": tooltip, "confine": True},
+        "grid": {**PLOT, "outerBoundsMode": "none"},
+        "xAxis": {
+            "type": "value",
+            "min": 0,
+            "max": run.scenario.duration_seconds,
+            "axisLabel": {**small, "formatter": "{value} s"},
+            "splitLine": {"show": False},
+        },
+        "yAxis": {"type": "value", **scale, "splitNumber": 3, "axisLabel": small, "splitLine": grid_line},
+        "series": lines,
+    }
+
+
+def _warm_up(run: Run, colour: str) -> dict[str, Any]:
+    """Return the shade over the start of a run that the key numbers leave out."""
+    return {
+        "silent": True,
+        "itemStyle": {"color": colour, "opacity": 0.1},
+        "data": [[{"xAxis": 0}, {"xAxis": run.scenario.warm_up_seconds}]],
+    }
+
+
+def _events(result: Result, colour: str) -> dict[str, Any]:
+    """Return a thin line at each moment at which something happened."""
+    return {
+        "silent": True,
+        "symbol": "none",
+        "label": {"show": False},
+        "lineStyle": {"color": colour, "type": "dotted", "width": 1, "opacity": 0.7},
+        "data": [{"xAxis": round(at, 2)} for at in result.events["time_s"].head(40).tolist()],
+    }
+
+
+# ---------------------------------------------------------------- where the time goes
+
+_KINDS = {"working": ("", 1.0), "waiting": ("/", 0.55), "network": (".", 0.3)}
+
+
+def shares(bars: dict[str, pd.DataFrame]) -> go.Figure:
+    """Return one bar a name: how many ms each layer contributes, by waiting, working, network.
+
+    Each table has the columns layer, kind and ms.  Solid is working, striped is waiting, dotted is
+    the network, here as in the waterfall.
+    """
+    figure = go.Figure()
+    names = list(bars)
+    for layer in LAYERS:
+        colour = palette.LAYERS[layer].here()
+        for kind, (pattern, opacity) in _KINDS.items():
+            ms = [_sum(table, layer, kind) for table in bars.values()]
+            if not any(ms):
+                continue
+            total = [float(table["ms"].sum()) or 1.0 for table in bars.values()]
+            figure.add_bar(
+                orientation="h",
+                y=names,
+                x=[100 * each / whole for each, whole in zip(ms, total, strict=True)],
+                name=layer.capitalize(),
+                legendgroup=layer,
+                showlegend=kind == _first_kind(bars, layer),
+                marker={
+                    "color": colour,
+                    "opacity": opacity if not pattern else 1.0,
+                    "line": {"width": 0},
+                    "pattern": {
+                        "shape": pattern,
+                        "fgcolor": colour,
+                        "bgcolor": _faded(colour),
+                        "size": 5,
+                        "solidity": 0.35,
+                    },
+                },
+                customdata=[words.milliseconds(each) for each in ms],
+                hovertemplate=(
+                    f"<b>{layer.capitalize()}, {kind}</b><br>%{{x:.1f}} %, %{{customdata}}"
+                    "<extra>%{y}</extra>"
+                ),
+            )
+    figure.update_layout(
+        barmode="stack",
+        height=60 + 42 * len(names),
+        margin={"l": 0, "r": 8, "t": 28, "b": 0},
+        bargap=0.34,
+        xaxis={"range": [0, 100], "ticksuffix": " %", "fixedrange": True},
+        yaxis={"autorange": "reversed", "fixedrange": True, "ticklabelstandoff": 6},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "traceorder": "normal",
+            "font": {"size": 11},
+            "itemwidth": 30,
+        },
+    )
+    return figure
+
+
+def _sum(table: pd.DataFrame, layer: str, kind: str) -> float:
+    """Return the milliseconds of one layer and kind."""
+    return float(table.loc[(table["layer"] == layer) & (table["kind"] == kind), "ms"].sum())
+
+
+def _first_kind(bars: dict[str, pd.DataFrame], layer: str) -> str:
+    """Return the first kind that a layer has at all: it carries the layer's line in the legend."""
+    for kind in _KINDS:
+        if any(_sum(table, layer, kind) for table in bars.values()):
+            return kind
+    return ""
+
+
+def _faded(colour: str) -> str:
+    """Return a colour at a fifth of its strength."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.2)"
+
+
+# ---------------------------------------------------------------- how long answers take
+
+
+def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Figure:
+    """Return how many requests took how long, on a logarithmic scale, with lines at `marks` (ms).
+
+    `table` has latency_ms, share and cumulative: logarithmic buckets, so equal widths on paper.
+    """
+    table = table[table["requests"] > 0]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=table["latency_ms"],
+        y=100 * table["share"],
+        mode="lines",
+        line={"shape": "hvh", "width": 1.4, "color": palette.LAYERS["edge"].here()},
+        fill="tozeroy",
+        customdata=100 * table["cumulative"],
+        hovertemplate="%{x:.3s} ms<br>%{y:.2f} % of requests<br>%{customdata:.1f} % are faster<extra></extra>",
+        showlegend=False,
+    )
+    heights = {"p50": 1.0, "p95": 0.86, "p99": 0.72}
+    for name, at in marks.items():
+        if not at > 0:
+            continue
+        figure.add_vline(x=at, line={"width": 1.4, "dash": "dot", "color": palette.INK.here()})
+        figure.add_annotation(
+            x=float(np.log10(at)),
+            y=heights.get(name.lower(), 1.0),
+            yref="paper",
+            text=f"{name} {words.milliseconds(at)}",
+            showarrow=False,
+            xanchor="left",
+            xshift=4,
+            font={"size": 11, "color": palette.INK.here()},
+            bgcolor=palette.PAPER.here(),
+            borderpad=1,
+        )
+    figure.update_layout(
+        height=198,
+        margin={"l": 0, "r": 8, "t": 4, "b": 0},
+        xaxis={"type": "log", "title": {"text": "latency, ms (logarithmic)"}, "fixedrange": True},
+        yaxis={"ticksuffix": " %", "rangemode": "tozero", "fixedrange": True},
+    )
+    return figure

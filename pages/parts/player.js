@@ -1,0 +1,243 @@
+// The player: key numbers, the moment of the run, and one cursor over the map and all charts.
+
+const FRAME = 33; // milliseconds
+const LONGEST_FRAME = 0.1; // seconds; after a pause of the tab, nothing leaps
+const CHARTS = '.st-key-charts';
+const views = new WeakMap();
+// Where the last run was stopped.  It outlives a re-mount, and a new run goes on from there.
+const remembered = { seconds: null, playing: null, speed: 1 };
+
+// ---------------------------------------------------------------- numbers
+
+// Three figures at most, as `words.figures` does.
+function short(value) {
+  if (value >= 999950) return `${(value / 1e6).toFixed(1)}M`;
+  if (value >= 9999.5) return `${(value / 1e3).toFixed(1)}k`;
+  if (value >= 999.5) return Math.round(value).toLocaleString('en-US');
+  return value >= 9.95 || value === 0 ? value.toFixed(0) : value.toFixed(1);
+}
+
+const NOW = {
+  rate: (value) => `${short(value)} /s`,
+  ms: (value) => (value >= 9999.5 ? `${(value / 1e3).toFixed(1)} s` : `${short(value)} ms`),
+  percent: (value) => `${short(value)} %`,
+};
+
+function minutes(seconds) {
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds) % 60).padStart(2, '0')}`;
+}
+
+// ---------------------------------------------------------------- the strip
+
+function buildKpis(view) {
+  view.kpis.replaceChildren();
+  view.now = view.data.kpis.map((kpi) => {
+    const card = document.createElement('div');
+    card.className = `kpi ${kpi.state}`;
+    card.title = kpi.help;
+    const glyph = kpi.state === 'o' ? '' : STATES[kpi.state].glyph;
+    const parts = ['label', 'glyph', 'value', 'now'].map((name) => {
+      const element = document.createElement('span');
+      element.className = name;
+      card.append(element);
+      return element;
+    });
+    [kpi.label, glyph, kpi.value].forEach((text, index) => (parts[index].textContent = text));
+    if (kpi.state !== 'o') parts[1].setAttribute('aria-label', kpi.state === 'b' ? 'bad' : 'warning');
+    view.kpis.append(card);
+    return parts[3];
+  });
+}
+
+function showKpis(view, frame) {
+  view.data.kpis.forEach((kpi, index) => {
+    const value = kpi.kind === 'fixed' ? kpi.now : kpi.now[frame];
+    const text = kpi.kind === 'fixed' ? value : value === null ? 'now –' : `now ${NOW[kpi.kind](value)}`;
+    if (view.now[index].textContent !== text) view.now[index].textContent = text;
+  });
+}
+
+// ---------------------------------------------------------------- the moment
+
+function frameAt(view, seconds) {
+  const { frames, duration } = view.data;
+  return Math.max(0, Math.min(frames - 1, Math.floor((seconds / duration) * frames)));
+}
+
+// Go to a moment: map, numbers, clock, the last thing that happened, and the charts' cursor.
+function seek(view, seconds) {
+  const { data, player } = view;
+  view.seconds = Math.max(0, Math.min(data.duration, seconds));
+  remembered.seconds = view.seconds;
+  const frame = frameAt(view, view.seconds);
+  if (frame !== view.frame) showKpis(view, frame);
+  showFrame(view, frame);
+  player.scrubber.value = view.seconds;
+  moveCursor(view);
+  const clock = `${minutes(view.seconds)} / ${minutes(data.duration)}`;
+  if (player.clock.textContent === clock) return;
+  player.clock.textContent = clock;
+  player.scrubber.setAttribute('aria-valuetext', `${Math.round(view.seconds)} seconds`);
+  const last = data.events.findLast(([at]) => at <= view.seconds);
+  player.event.textContent = last ? `${minutes(last[0])} ${last[2]}` : '';
+  player.event.title = player.event.textContent;
+}
+
+// The charts are Streamlit's own; page.css draws a line over each where this variable says.
+function moveCursor(view) {
+  view.charts ??= document.querySelector(CHARTS);
+  view.charts?.style.setProperty('--moment', view.seconds / view.data.duration);
+}
+
+// A click on a chart goes to that moment.
+function seekFromChart(view, event) {
+  const chart = event.target.closest?.('[data-testid="stEChartsChart"]');
+  if (!chart) return;
+  const { left, right } = chart.getBoundingClientRect();
+  const style = getComputedStyle(view.charts);
+  const start = left + parseFloat(style.getPropertyValue('--plot-left'));
+  const end = right - parseFloat(style.getPropertyValue('--plot-right'));
+  const share = (event.clientX - start) / (end - start);
+  if (share >= 0 && share <= 1) seek(view, share * view.data.duration);
+}
+
+function listenToCharts(view) {
+  const charts = document.querySelector(CHARTS);
+  if (!charts || view.charts === charts) return;
+  view.charts = charts;
+  charts.onclick = (event) => seekFromChart(view, event);
+  moveCursor(view);
+}
+
+// ---------------------------------------------------------------- playing
+
+function play(view, playing) {
+  view.playing = remembered.playing = playing;
+  view.player.play.textContent = playing ? '❚❚' : '▶';
+  view.player.play.setAttribute('aria-label', playing ? 'Pause' : 'Play');
+  cancelAnimationFrame(view.request);
+  if (!playing) return;
+  if (view.seconds >= view.data.duration) seek(view, 0);
+  view.before = null;
+  view.request = requestAnimationFrame((now) => tick(view, now));
+}
+
+// Thirty pictures a second are smooth enough for dots, and leave the other half of the time to the
+// charts.  While the server works on an answer the dots hold still: the answer comes first.
+function tick(view, now) {
+  view.request = requestAnimationFrame((next) => tick(view, next));
+  const waited = (now - (view.before ?? now - FRAME)) / 1000;
+  if (document.hidden || waited * 1000 < FRAME - 4) return;
+  view.before = now;
+  if (view.app?.getAttribute('data-test-script-state') === 'running') return;
+  const elapsed = Math.min(LONGEST_FRAME, waited);
+  const next = view.seconds + elapsed * remembered.speed;
+  seek(view, next >= view.data.duration ? 0 : next); // start over: a map at rest looks broken
+  if (!view.calm) moveDots(view, elapsed * Math.min(3, remembered.speed));
+}
+
+function buildMarks(view) {
+  view.player.marks.replaceChildren();
+  for (const [at, kind, text] of view.data.events.slice(0, 60)) {
+    const mark = document.createElement('button');
+    mark.type = 'button';
+    mark.tabIndex = -1; // reached with the scrubber; sixty stops would bury what follows
+    mark.className = kind;
+    mark.title = `${minutes(at)} ${text}`;
+    mark.style.left = `${(100 * at) / view.data.duration}%`;
+    mark.onclick = () => seek(view, at);
+    view.player.marks.append(mark);
+  }
+}
+
+function listenToPlayer(view) {
+  const { play: button, scrubber, speed } = view.player;
+  button.onclick = () => play(view, !view.playing);
+  scrubber.oninput = () => seek(view, Number(scrubber.value));
+  speed.value = String(remembered.speed);
+  speed.onchange = () => (remembered.speed = Number(speed.value));
+}
+
+// ---------------------------------------------------------------- mounting
+
+function mount(parentElement) {
+  const find = (selector) => parentElement.querySelector(selector);
+  const view = {
+    root: find('.strata'),
+    kpis: find('.kpis'),
+    map: find('.map'),
+    below: find('.below'),
+    above: find('.above'),
+    canvas: find('canvas'),
+    player: {
+      play: find('.play'),
+      scrubber: find('.track input'),
+      marks: find('.marks'),
+      clock: find('.clock'),
+      speed: find('.player select'),
+      event: find('.event'),
+    },
+    calm: window.matchMedia('(prefers-reduced-motion: reduce)').matches,
+    app: document.querySelector('[data-test-script-state]'),
+    seconds: 0,
+  };
+  view.pen = view.canvas.getContext('2d');
+  view.resized = new ResizeObserver(() => {
+    if (!view.data || Math.abs(view.map.clientWidth - view.place.width) < 2) return;
+    build(view);
+    showRun(view);
+    select(view, view.selected);
+    seek(view, view.seconds);
+  });
+  view.resized.observe(view.map);
+  views.set(parentElement, view);
+  return view;
+}
+
+function readColours(view) {
+  const style = getComputedStyle(view.root);
+  const read = (name) => style.getPropertyValue(name).trim();
+  view.colours = { dot: read('--st-primary-color'), bad: read('--bad'), muted: read('--muted') };
+}
+
+// What must be drawn anew when it differs; everything else only gets new numbers.
+function shapeOf(data) {
+  const nodes = data.nodes.map(({ id, title, layer, kind }) => [id, title, layer, kind]);
+  return JSON.stringify([data.layers.length, nodes, data.edges]);
+}
+
+function receive(view, data) {
+  const shape = shapeOf(data);
+  const fresh = view.data?.run !== data.run;
+  view.data = data;
+  if (shape !== view.shape) build(view);
+  view.shape = shape;
+  if (fresh) showRun(view);
+  select(view, data.selected);
+  if (!fresh) return;
+  buildKpis(view);
+  buildMarks(view);
+  view.player.scrubber.max = data.duration;
+  view.player.clock.textContent = '';
+  seek(view, remembered.seconds ?? data.warmUp);
+}
+
+// Called by Streamlit on mount and again whenever the data change.
+export default function flowmap({ data, parentElement, setTriggerValue }) {
+  const known = views.get(parentElement);
+  const view = known ?? mount(parentElement);
+  view.send = setTriggerValue;
+  readColours(view);
+  receive(view, data);
+  if (!known) {
+    listenToPlayer(view);
+    play(view, remembered.playing ?? !view.calm);
+  }
+  listenToCharts(view);
+  view.root.dataset.run = data.run; // drawn: tests and benchmarks wait for this
+  return () => {
+    cancelAnimationFrame(view.request);
+    view.resized.disconnect();
+    views.delete(parentElement);
+  };
+}

@@ -1,0 +1,219 @@
+"""The session's state, in one place: which scenario, which seed, which run, what can be undone.
+
+Every control is a widget whose key is the path of its knob (`application.replicas`), bound to the
+query parameter of the same name.  The URL is therefore the whole state: a screen is a link.  The
+widgets live in the frame around the pages, so that all pages look at the same scenario.
+"""
+
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from engine import (
+    Knob,
+    PresetInfo,
+    Result,
+    Scenario,
+    ScenarioError,
+    knobs,
+    load,
+    presets,
+    simulate,
+)
+
+PRESET, SEED, STATION = "preset", "seed", "station"
+FIRST_PRESET, FIRST_SEED = "amazon", 7
+SEED_MAX = 999_999
+
+# Each session's own; the rest of the state are widgets.
+_SHOWN = "_shown"  # set of paths: advanced knobs that this session has touched
+_UNDO = "_undo"  # tuple of Step, newest last
+_LAST = "_last"  # the last Run that worked
+_LINK = "_link"  # (run id, lines): what was wrong with the link that opened the page
+
+
+class Run(NamedTuple):
+    """One simulated scenario."""
+
+    id: str
+    scenario: Scenario
+    result: Result
+
+
+class Step(NamedTuple):
+    """A remedy that was tried, and how things were before it."""
+
+    label: str
+    before: dict[str, Any]
+
+
+# ---------------------------------------------------------------- shared by all sessions
+
+
+@st.cache_resource(show_spinner=False)
+def choices() -> dict[str, PresetInfo]:
+    """Return the presets by name."""
+    return dict(presets())
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def base(preset: str) -> Scenario:
+    """Return a preset as it comes, before anybody moved a slider."""
+    return load(preset)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def knobs_of(preset: str) -> dict[str, Knob]:
+    """Return a preset's knobs by path, in the engine's order."""
+    return {knob.path: knob for knob in knobs(base(preset))}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def simulated(digest: str, seed: int, _scenario: Scenario) -> Run:
+    """Simulate; equal scenarios are computed once, whoever asks, and the cache stays bounded."""
+    return Run(f"{digest[:8]}-{seed}", _scenario, simulate(_scenario, seed=seed))
+
+
+# ---------------------------------------------------------------- this session
+
+
+def preset() -> str:
+    """Return the chosen preset's name."""
+    return str(st.session_state.get(PRESET, FIRST_PRESET))
+
+
+def changed() -> dict[str, Any]:
+    """Return the knobs that stand elsewhere than in the preset, by path."""
+    state = st.session_state
+    return {
+        path: state[path]
+        for path, knob in knobs_of(preset()).items()
+        if path in state and state[path] != knob.value
+    }
+
+
+def current() -> tuple[Run, str]:
+    """Return this session's run, and what is wrong with the scenario ("" when nothing is).
+
+    While a scenario makes no sense, the last run that did stays on the screen.
+    """
+    original, seed = base(preset()), int(st.session_state.get(SEED, FIRST_SEED))
+    try:
+        scenario = original.change(changed())
+        run, problem = simulated(scenario.digest(), seed, scenario), ""
+    except ScenarioError as error:
+        last = st.session_state.get(_LAST)
+        run, problem = last or simulated(original.digest(), seed, original), str(error)
+    st.session_state[_LAST] = run
+    return run, problem
+
+
+def wants(path: str) -> bool:
+    """Return whether an advanced knob is to be shown: a link or a remedy has touched it."""
+    shown: set[str] = st.session_state.setdefault(_SHOWN, set())
+    if path in st.query_params:
+        shown.add(path)
+    return path in shown
+
+
+def choose_preset() -> None:
+    """Put every knob where the newly chosen preset has it."""
+    for path, knob in knobs_of(preset()).items():
+        if path in st.session_state:
+            st.session_state[path] = knob.value
+    st.session_state[_SHOWN] = set()
+    st.session_state[_UNDO] = ()
+    st.session_state[STATION] = None
+
+
+# ---------------------------------------------------------------- remedies
+
+
+def turn(changes: dict[str, Any]) -> None:
+    """Move knobs; their sliders follow."""
+    known = knobs_of(preset())
+    for path, value in changes.items():
+        st.session_state[path] = _as_kind(value, known[path].kind)
+        st.session_state.setdefault(_SHOWN, set()).add(path)
+
+
+def attempt(label: str, changes: dict[str, Any]) -> None:
+    """Try a remedy, and remember how to take it back."""
+    known = knobs_of(preset())
+    before = {path: st.session_state.get(path, known[path].value) for path in changes}
+    st.session_state[_UNDO] = (*st.session_state.get(_UNDO, ()), Step(label, before))
+    turn(changes)
+
+
+def undo() -> None:
+    """Take the newest remedy back."""
+    *older, newest = st.session_state[_UNDO]
+    st.session_state[_UNDO] = tuple(older)
+    turn(newest.before)
+
+
+def newest_step() -> Step | None:
+    """Return what `undo` would take back."""
+    steps = st.session_state.get(_UNDO, ())
+    return steps[-1] if steps else None
+
+
+def _as_kind(value: Any, kind: str) -> Any:
+    """Return a value in its widget's own type: a slider of whole numbers refuses 6.0."""
+    return int(value) if kind == "int" else float(value) if kind == "float" else value
+
+
+# ---------------------------------------------------------------- links
+
+
+def read_link() -> list[str]:
+    """Say what the URL asks for that cannot be."""
+    asked = st.query_params.to_dict()
+    lines = []
+    if asked.get(PRESET, FIRST_PRESET) not in choices():
+        lines.append(f"preset = {asked[PRESET]} is not known; use {' or '.join(choices())}")
+    name = asked.get(PRESET) if asked.get(PRESET) in choices() else FIRST_PRESET
+    known = knobs_of(str(name))
+    lines += [_misfit(known[path], text) for path, text in asked.items() if path in known]
+    if not asked.get(SEED, "1").isdecimal() or int(asked.get(SEED, "1")) > SEED_MAX:
+        lines.append(f"{SEED} = {asked[SEED]} is no whole number up to {SEED_MAX}")
+    return [line for line in lines if line]
+
+
+def note_link() -> None:
+    """Keep what is wrong with the link; call before the widgets, which drop junk silently."""
+    found = read_link()
+    if found:
+        st.session_state[_LINK] = ("", found)
+
+
+def link_problems(run: Run) -> list[str]:
+    """Return what was wrong with the link, for as long as nothing else has been chosen."""
+    run_id, lines = st.session_state.get(_LINK, ("", []))
+    if not run_id:
+        st.session_state[_LINK] = (run_id := run.id, lines)
+    return list(lines) if run_id == run.id else []
+
+
+def _misfit(knob: Knob, text: str) -> str:
+    """Return why a link's value does not fit its knob, or ""."""
+    if knob.kind in {"int", "float"}:
+        return _misfit_number(knob, text)
+    allowed = {"true", "false"} if knob.kind == "bool" else {str(each) for each in knob.choices}
+    if text.lower() in allowed or text in allowed:
+        return ""
+    return f"{knob.path} = {text} is not known; use {' or '.join(sorted(allowed))}"
+
+
+def _misfit_number(knob: Knob, text: str) -> str:
+    """Return why a link's number does not fit its slider, or ""."""
+    try:
+        value = float(text)
+    except ValueError:
+        return f"{knob.path} = {text} is no number; it stays at {knob.value:g}"
+    if knob.low <= value <= knob.high:
+        return ""
+    return (
+        f"{knob.path} = {text} is outside of {knob.low:g} to {knob.high:g}; "
+        f"it stays at {knob.value:g}"
+    )

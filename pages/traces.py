@@ -1,0 +1,95 @@
+"""Traces: one request, from the click to the answer, and whose time it was."""
+
+import streamlit as st
+
+from pages.parts import charts, state, words
+from pages.parts.navigation import enter_through_the_door
+from pages.parts.waterfall import shares, waterfall
+
+WHICH = {
+    "p50": "Typical (p50)",
+    "p95": "Slow (p95)",
+    "p99": "Very slow (p99)",
+    "slowest": "Slowest",
+    "failed": "Failed",
+}
+
+
+def choose(run: state.Run) -> tuple[str, str]:
+    """Draw the choices and return the journey and which of its requests."""
+    titles = run.result.journeys["title"]
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choices"):
+        journey = st.segmented_control(
+            "Journey",
+            list(titles.index),
+            format_func=lambda name: str(titles[name]),
+            default=str(titles.index[0]),
+            required=True,
+            key="journey",
+            bind="query-params",
+        )
+        which = st.segmented_control(
+            "Request",
+            list(WHICH),
+            format_func=WHICH.__getitem__,
+            default="p95",
+            required=True,
+            key="which",
+            bind="query-params",
+        )
+    return str(journey), str(which)
+
+
+enter_through_the_door(entered=state.PRESET in st.session_state)
+run, problem = state.current()
+for line in (problem, *state.link_problems(run)):
+    if line:
+        st.warning(line, icon="⚠️")
+journey, which = choose(run)
+title = str(run.result.journeys.at[journey, "title"])
+trace = run.result.trace(journey, which)
+
+if trace is None and which == "failed":
+    st.info(
+        f"No request of “{words.plain(title)}” failed in this run. To see one, take capacity away: "
+        "fewer replicas, threads or workers on the left, or more requests per second.",
+        icon="✓",
+    )
+elif trace is None:
+    st.info(f"No request of “{words.plain(title)}” was answered in this run.", icon="–")
+else:
+    started = run.result.journeys.at[journey, "started"]
+    waterfall(trace, f"{title}: {WHICH[which].lower()}, one of {started:,} requests")
+
+left, right = st.columns([3, 2], gap="medium")
+of_all = run.result.shares[run.result.shares["journey"] == journey]
+with left, st.container(gap="xsmall"):
+    st.markdown("**Whose time is it?**")
+    bars = {} if trace is None else {"This request": shares(trace)}
+    bars["Mean of all"] = of_all[of_all["of"] == "mean"]
+    bars["P99 of all"] = of_all[of_all["of"] == "p99"]
+    st.plotly_chart(
+        charts.shares(bars),
+        key="shares",
+        config={"displayModeBar": False},
+        alt="Share of each layer in the latency, split into working, waiting and network",
+    )
+    st.caption(
+        "Each bar is a whole latency, split by layer. Solid is working, striped is waiting in line, "
+        "dotted is the network. Slow requests mostly wait: compare the stripes."
+    )
+with right, st.container(gap="xsmall"):
+    st.markdown("**How long do requests take?**")
+    row = run.result.journeys.loc[journey]
+    marks = {name.upper(): float(row[f"latency_ms_{name}"]) for name in ("p50", "p95", "p99")}
+    figure = charts.latency_distribution(run.result.latency(journey), marks)
+    st.plotly_chart(
+        figure,
+        key="distribution",
+        config={"displayModeBar": False},
+        alt=", ".join(f"{name} {words.milliseconds(at)}" for name, at in marks.items()),
+    )
+    st.caption(
+        "The hill is what most people get; the long tail to the right is what some of them get. "
+        "Each step along the axis multiplies the time."
+    )
