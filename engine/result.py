@@ -73,6 +73,7 @@ class Result:
         self._waits = plane.world.waits - self._base.waits
         self._stays = plane.world.stays - self._base.stays
         self._reasons = plane.world.reasons.copy()
+        self._stacked: dict[tuple[str, str], np.ndarray] = {}
         self._wasted = int(plane.world.clock["wasted"][0])
 
     # ------------------------------------------------------------ figures
@@ -287,14 +288,13 @@ class Result:
     def _window_seconds(self) -> np.ndarray:
         return np.maximum(np.diff(self._times), 1e-12)
 
-    @functools.cached_property
-    def _stacks(self) -> dict[str, np.ndarray]:
-        return {name: np.stack([getattr(s, name) for s in self._snapshots])
-                for name in ("pools", "meters", "stores", "channels", "visits", "journeys")}  # fmt: skip
-
     def _series(self, table: str, name: str) -> np.ndarray:
         """Return a counter over the snapshots: snapshot × row."""
-        return self._stacks[table][name]
+        known = self._stacked.get((table, name))
+        if known is None:
+            known = np.stack([getattr(snapshot, table)[name] for snapshot in self._snapshots])
+            self._stacked[table, name] = known
+        return known
 
     def _delta(self, table: str) -> dict[str, np.ndarray]:
         """Return what counters of a table grew by while measuring."""
@@ -304,7 +304,8 @@ class Result:
     @functools.cached_property
     def _edge_visits(self) -> dict[tuple[str, str], np.ndarray]:
         """Return visits over the snapshots for every pair of stations."""
-        visits, pairs = self._stacks["visits"], {}
+        visits = np.stack([snapshot.visits for snapshot in self._snapshots])
+        pairs: dict[tuple[str, str], np.ndarray] = {}
         for row, source, target in self.program.entries:
             if source and source != target:
                 pairs[source, target] = pairs.get((source, target), 0) + visits[:, row]

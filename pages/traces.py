@@ -7,23 +7,24 @@ from pages.parts.navigation import enter_through_the_door
 from pages.parts.waterfall import shares, waterfall
 
 WHICH = {
-    "p50": "Typical (p50)",
-    "p95": "Slow (p95)",
-    "p99": "Very slow (p99)",
-    "slowest": "Slowest",
-    "failed": "Failed",
+    "p50": "a typical one (half are faster)",
+    "p95": "a slow one (95 of 100 are faster)",
+    "p99": "a very slow one (99 of 100 are faster)",
+    "slowest": "the slowest of all",
+    "failed": "one that failed",
 }
 
 
 def choose(run: state.Run) -> tuple[str, str]:
     """Draw the choices and return the journey and which of its requests."""
     titles = run.result.journeys["title"]
+    state.accept("journey", titles.index)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choices"):
         journey = st.segmented_control(
             "Journey",
             list(titles.index),
             format_func=lambda name: str(titles[name]),
-            default=str(titles.index[0]),
+            default=str(titles.index[-1]),
             required=True,
             key="journey",
             bind="query-params",
@@ -31,7 +32,6 @@ def choose(run: state.Run) -> tuple[str, str]:
         which = st.segmented_control(
             "Request",
             list(WHICH),
-            format_func=WHICH.__getitem__,
             default="p95",
             required=True,
             key="which",
@@ -58,8 +58,7 @@ if trace is None and which == "failed":
 elif trace is None:
     st.info(f"No request of “{words.plain(title)}” was answered in this run.", icon="–")
 else:
-    started = run.result.journeys.at[journey, "started"]
-    waterfall(trace, f"{title}: {WHICH[which].lower()}, one of {started:,} requests")
+    waterfall(trace, f"{title}: {WHICH[which]}")
 
 left, right = st.columns([3, 2], gap="medium")
 of_all = run.result.shares[run.result.shares["journey"] == journey]

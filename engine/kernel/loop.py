@@ -1,7 +1,7 @@
 """The loop: take the earliest event, let what it wakes walk until it must wait, go on."""
 
 from engine.kernel.agenda import put as schedule
-from engine.kernel.agenda import take, wake
+from engine.kernel.agenda import close_hole, take, wake
 from engine.kernel.channel import acknowledge, publish, refuse, requeue
 from engine.kernel.choice import draw_key, look_up, route, split
 from engine.kernel.compile import aside, door, entry, part
@@ -25,7 +25,10 @@ def run_until(deadline, reserve, world):
     the caller then makes room and calls again.  Nothing is lost in between.
     """
     clock = world.clock[0]
-    while clock.pending > 0 and world.due[0] <= deadline:
+    while True:
+        close_hole(world)
+        if clock.pending == 0 or world.due[0] > deadline:
+            break
         if clock.spare < reserve or clock.spare_messages < reserve:
             return False
         event, order = take(world)

@@ -127,7 +127,7 @@ I2, I4, I8 = np.int16, np.int32, np.int64
 F4, F8, U8 = np.float32, np.float64, np.uint64
 
 Clock = row(now=F8, order=I8, events=I8, pending=I8, free=I4, spare=I4, free_message=I4,
-            spare_messages=I4, seed=U8, errands=I8, wasted=I8)  # fmt: skip
+            spare_messages=I4, seed=U8, errands=I8, wasted=I8, hole=I8)  # fmt: skip
 Step = row(op=I4, site=I4, by=I4, jump=I4, dist=I4, account=I4, reason=I4, register=I4,
            number=F8, label=U8)  # fmt: skip
 Dist = row(shape=I4, first=I4, count=I4, a=F8, b=F8, c=F8)

@@ -17,10 +17,14 @@ from pages.parts import palette, words
 from pages.parts.grids import Grid, grids
 from pages.parts.state import Run
 
-HEIGHT = 180
+HEIGHT = 174
 # Pixels around the plot; page.css draws the shared time cursor with the same numbers.
 PLOT = {"left": 42, "right": 14, "top": 40, "bottom": 20}
 BUSIEST = 3  # lines in the chart of busy parts, besides the selected part
+
+
+BARS = 48  # of the distribution of latency
+ROUTINE = {"flush"}  # kinds of events that need no line in every chart
 
 
 class Chart(NamedTuple):
@@ -51,7 +55,8 @@ def latency_over_time(run: Run) -> Chart:
         for name, colour in palette.PERCENTILES.items()
     ]
     p50, p99 = (
-        words.milliseconds(each) for each in (summary.latency_ms_p50, summary.latency_ms_p99)
+        words.milliseconds(each) if each else "–"
+        for each in (summary.latency_ms_p50, summary.latency_ms_p99)
     )
     return Chart(
         "chart-latency",
@@ -85,9 +90,9 @@ def rate_over_time(run: Run) -> Chart:
 def busy_over_time(run: Run, selected: str | None) -> Chart:
     """Return how busy the busiest parts are (and the selected one), and who waits in all lines."""
     stations, found = run.result.stations, grids(run.id, run)
-    ranked = np.argsort(-stations["utilisation"].fillna(0.0).to_numpy(), kind="stable")
-    top = [str(stations.index[place]) for place in ranked[:BUSIEST]]
-    if selected in stations.index and selected not in top:
+    busy = stations["utilisation"].dropna().sort_values(ascending=False, kind="stable")
+    top = [str(name) for name in busy.index[:BUSIEST]]
+    if selected in busy.index and selected not in top:
         top = [*top[: BUSIEST - 1], str(selected)]
     lines = [
         _line(
@@ -101,12 +106,13 @@ def busy_over_time(run: Run, selected: str | None) -> Chart:
         )
         for place, name in enumerate(top)
     ]
-    title, busy = str(stations.at[top[0], "title"]), words.percent(stations.at[top[0], "utilisation"])
+    title = str(stations.at[top[0], "title"]) if top else "Nothing"
+    told = f"{title} is the busiest, {words.percent(busy.max() if top else 0.0)} on average."
     return Chart(
         "chart-busy",
         _over_time("Busy, %", lines, run, tooltip="%.0f %%", top_of_scale=100),
-        f"How busy parts are over time; {title} is the busiest with {busy}.",
-        f"{title} is the busiest, {busy} on average. Lines grow long from about 75 % on.",
+        f"How busy parts are over time. {told}",
+        f"{told} Lines grow long from about 75 % on.",
     )
 
 
@@ -148,8 +154,8 @@ def _over_time(
     muted = palette.MUTED.here()
     small = {"fontSize": 11, "color": muted}
     grid_line = {"lineStyle": {"color": muted, "opacity": 0.16}}
-    lines[0]["markArea"] = _warm_up(run, muted)
-    lines[0]["markLine"] = _events(run.result, muted)
+    if lines:
+        lines[0] |= {"markArea": _warm_up(run, muted), "markLine": _events(run.result, muted)}
     scale = {"min": 0} | ({} if top_of_scale is None else {"max": top_of_scale, "interval": 25})
     return {
         "animation": False,  # the next run is there at once; a morph would show what never was
@@ -194,12 +200,13 @@ def _warm_up(run: Run, colour: str) -> dict[str, Any]:
 
 def _events(result: Result, colour: str) -> dict[str, Any]:
     """Return a thin line at each moment at which something happened."""
+    events = result.events[~result.events["kind"].isin(ROUTINE)]
     return {
         "silent": True,
         "symbol": "none",
         "label": {"show": False},
         "lineStyle": {"color": colour, "type": "dotted", "width": 1, "opacity": 0.7},
-        "data": [{"xAxis": round(at, 2)} for at in result.events["time_s"].head(40).tolist()],
+        "data": [{"xAxis": round(at, 2)} for at in events["time_s"].head(40).tolist()],
     }
 
 
@@ -290,21 +297,31 @@ def _faded(colour: str) -> str:
 # ---------------------------------------------------------------- how long answers take
 
 
+def _decades(values: Grid) -> tuple[float, float]:
+    """Return ends for the axis, a little wider than the values."""
+    positive = values[values > 0]
+    return (positive.min() * 0.9, positive.max() * 1.1) if len(positive) else (1.0, 1000.0)
+
+
 def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Figure:
     """Return how many requests took how long, on a logarithmic scale, with lines at `marks` (ms).
 
-    `table` has latency_ms, share and cumulative: logarithmic buckets, so equal widths on paper.
+    `table` has latency_ms and requests in fine logarithmic buckets; they are gathered into bars
+    wide enough that chance does not make the shape.
     """
-    table = table[table["requests"] > 0]
+    edges = np.geomspace(*_decades(table["latency_ms"].to_numpy()), num=BARS + 1)
+    counts, _ = np.histogram(table["latency_ms"], bins=edges, weights=table["requests"])
+    share = 100 * counts / max(1, counts.sum())
     figure = go.Figure()
     figure.add_scatter(
-        x=table["latency_ms"],
-        y=100 * table["share"],
+        x=np.sqrt(edges[:-1] * edges[1:]),
+        y=share,
         mode="lines",
         line={"shape": "hvh", "width": 1.4, "color": palette.LAYERS["edge"].here()},
         fill="tozeroy",
-        customdata=100 * table["cumulative"],
-        hovertemplate="%{x:.3s} ms<br>%{y:.2f} % of requests<br>%{customdata:.1f} % are faster<extra></extra>",
+        customdata=np.cumsum(share),
+        hovertemplate="about %{x:.3~s} ms: %{y:.1f} %<br>%{customdata:.1f} % are faster"
+        "<extra></extra>",
         showlegend=False,
     )
     heights = {"p50": 1.0, "p95": 0.86, "p99": 0.72}

@@ -10,10 +10,10 @@ const STATES = {
   x: { glyph: '–', word: 'off' },
 };
 const NARROW = 640; // pixels; below, layers lie on top of one another
-const WIDE_HEIGHT = 318; // of the whole map, so that charts stay on the first screen
+const WIDE_HEIGHT = 326; // of the whole map, so that charts stay on the first screen
 const BOX = { height: 44, gap: 9, inset: 6 };
 const STRIP = 38; // height of the observability layer under the others
-const HEAD = 20; // height of a layer's name
+const HEAD = 19; // height of a layer's name
 const SAMPLES = 32; // points kept of each connection, for the dots to follow
 const DOTS_MAX = 26; // on one connection
 
@@ -59,7 +59,7 @@ function arrangeWide(data, width) {
     const top = HEAD + (floor - HEAD - 4 - column.length * rowHeight) / 2;
     column.forEach(({ index }, row) => {
       const y = top + row * rowHeight + (rowHeight - boxHeight) / 2;
-      boxes[index] = { x: x + 5, y, width: pitch - BOX.inset - 10, height: boxHeight };
+      boxes[index] = { x: x + 7, y, width: pitch - BOX.inset - 14, height: boxHeight };
     });
   });
   bands[last] = { x: 0, y: height - STRIP, width, height: STRIP };
@@ -194,16 +194,16 @@ function buildNode(view, node, box) {
   const full = draw('title', {}, group);
   draw('rect', { class: 'box', width, height, rx: 5 }, group);
   draw('rect', { class: 'spine', x: 0, y: 4, width: 3, height: height - 8, rx: 1.5 }, group);
-  fit(write(group, node.title, { class: 'title', x: 9, y: box.flat ? 17 : 15 }), width - 17);
+  fit(write(group, node.title, { class: 'title', x: 9, y: box.flat ? 17 : 14 }), width - 17);
   const disc = draw('circle', { class: 'disc', cx: width - 3, cy: 2, r: 7 }, group);
   const glyph = write(group, '', { class: 'glyph', x: width - 3, y: 5.6 });
   const parts = { group, full, disc, glyph };
   if (!box.flat) {
-    parts.stat = write(group, '', { class: 'stat', x: 9, y: 29 });
-    if (node.kind !== 'source') {
-      parts.busy = write(group, '', { class: 'stat busy', x: width - 7, y: 29 });
-      parts.copies = write(group, '', { class: 'stat busy', x: width - 7, y: height - 4.5 });
-      const track = { x: 9, y: height - 10, width: width - 40, height: 4, rx: 2 };
+    parts.stat = write(group, '', { class: 'stat', x: 9, y: 26.5 });
+    if (node.serves) {
+      parts.busy = write(group, '', { class: 'stat busy', x: width - 7, y: 26.5 });
+      parts.copies = write(group, '', { class: 'stat copies', x: width - 7, y: height - 3.5 });
+      const track = { x: 9, y: height - 9, width: width - 38, height: 4, rx: 2 };
       draw('rect', { class: 'groove', ...track }, group);
       parts.bar = draw('rect', { class: 'bar', ...track }, group);
     }
@@ -220,8 +220,8 @@ function buildNode(view, node, box) {
 
 function buildBadge(parent, width) {
   const group = draw('g', { class: 'badge' }, parent);
-  draw('rect', { x: width - 43, y: -5, width: 29, height: 11, rx: 5.5 }, group);
-  write(group, 'SPOF', { x: width - 28.5, y: 3.3 });
+  draw('rect', { x: width - 43, y: -8, width: 29, height: 11, rx: 5.5 }, group);
+  write(group, 'SPOF', { x: width - 28.5, y: 0.3 });
   return group;
 }
 
@@ -252,7 +252,9 @@ function showRun(view) {
   });
   view.edges.forEach((edge, index) => {
     const [source, target] = view.data.edges[index];
-    edge.path.classList.toggle('off', !(view.data.nodes[source].on && view.data.nodes[target].on));
+    const on = view.data.nodes[source].on && view.data.nodes[target].on;
+    const used = edge.telemetry || view.data.rate[index].some((rate) => rate > 0);
+    edge.path.classList.toggle('off', !on || !used);
   });
   view.frame = -1;
 }
@@ -263,9 +265,9 @@ function showFrame(view, frame) {
   view.frame = frame;
   view.data.nodes.forEach((node, index) => showNode(view, node, index, frame));
   view.edges.forEach((edge, index) => {
+    const [, target] = view.data.edges[index];
     edge.rate = view.data.rate[index][frame];
-    const failed = view.data.failed[index]?.[frame] ?? 0;
-    edge.failing = edge.rate + failed > 0 ? Math.min(1, failed / Math.max(edge.rate, failed)) : 0;
+    edge.failing = (view.data.failing[target]?.[frame] ?? 0) / 100;
     if (edge.telemetry) return;
     edge.path.style.strokeWidth = edge.rate > 0 ? 1 + Math.min(5, Math.log10(1 + edge.rate) * 1.3) : 1;
     edge.path.classList.toggle('failing', edge.failing > 0.01);
@@ -275,7 +277,7 @@ function showFrame(view, frame) {
 function showNode(view, node, index, frame) {
   const parts = view.nodes[index];
   const state = view.data.states[index][frame];
-  const stat = node.on ? statText(node, view.data.stat[index][frame]) : 'off';
+  const stat = node.on ? statText(node, view.data.stat[index][frame] ?? 0) : 'off';
   const busy = view.data.busy[index][frame];
   parts.group.dataset.state = state;
   parts.glyph.textContent = STATES[state].glyph;
@@ -323,7 +325,7 @@ function moveDots(view, elapsed) {
   const { pen, place } = view;
   pen.clearRect(0, 0, place.width, place.height);
   for (const edge of view.edges) {
-    const perSecond = edge.telemetry ? Math.min(1, edge.rate) : Math.min(12, Math.sqrt(edge.rate) / 2.2);
+    const perSecond = edge.telemetry ? Math.min(1, edge.rate) : Math.min(12, Math.sqrt(edge.rate) / 3);
     edge.owed += perSecond * elapsed;
     while (edge.owed >= 1) {
       edge.owed -= 1;

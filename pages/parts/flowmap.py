@@ -4,6 +4,7 @@ The whole run goes to the browser at once, as rounded numbers in arrays (about 5
 shop), and is played there: moving through time costs the server nothing.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from engine import LAYERS
+from engine import LAYERS, Result
 from pages.parts import limits, words
 from pages.parts.grids import Grid, Grids, grids
-from pages.parts.state import Run
+from pages.parts.state import Run, whole
 
 _HERE = Path(__file__).parent
 _read = {
@@ -30,17 +31,6 @@ _component = st.components.v2.component(
 )
 
 KEY = "flowmap"
-
-# What a part's box says besides how busy it is: (column of `station_series`, unit).
-_STATS = {
-    "source": ("rate_per_s", "/s"),
-    "store": ("hit_ratio", "% hit"),
-    "queue": ("waiting", "waiting"),
-    "worker": ("waiting", "waiting"),
-    "telemetry": ("rate_per_s", "/s"),
-}
-_OTHERWISE = ("residence_ms_mean", "ms")
-
 
 def flowmap(run: Run, selected: str | None, on_picked: Callable[[], None]) -> None:
     """Draw the map of a run; `picked()` says which part was clicked, in the callback."""
@@ -58,7 +48,8 @@ def payload(run_id: str, _run: Run) -> dict[str, Any]:
     """Return what the browser needs to play a run, as plain lists of rounded numbers."""
     result, scenario, found = _run.result, _run.scenario, grids(run_id, _run)
     graph, names = result.topology, found.stations
-    nodes = [_node(name, graph.nodes[name]) for name in names]
+    rows = [_node(name, whole(_run.preset).nodes.get(name), result) for name in names]
+    nodes = [node for node, _ in rows]
     return {
         "run": run_id,
         "duration": scenario.duration_seconds,
@@ -74,13 +65,10 @@ def payload(run_id: str, _run: Run) -> dict[str, Any]:
             for source, target in found.edges
         ],
         "busy": _whole(100 * found.station["utilisation"]),
-        "stat": _stats(found, nodes),
+        "stat": _stats(found, [column for _, column in rows]),
         "states": _states(found, nodes),
-        "rate": _rounded(found.rate),
-        "failed": {
-            str(row): _rounded(found.failed[[row]])[0]
-            for row in np.flatnonzero(found.failed.any(axis=1))
-        },
+        "rate": [_rounded(row) for row in found.rate],
+        "failing": _failing(found),
         "kpis": kpis(_run),
         "events": [
             [round(each.time_s, 2), each.kind, each.text or each.kind]
@@ -92,37 +80,61 @@ def payload(run_id: str, _run: Run) -> dict[str, Any]:
 # ---------------------------------------------------------------- parts over time
 
 
-def _node(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return what stays the same about a part during a run."""
-    return {
+def _node(
+    name: str, ghost: dict[str, Any] | None, result: Result
+) -> tuple[dict[str, Any], str | None]:
+    """Return what stays the same about a part during a run, and the column its box shows.
+
+    A part that the run does not have is a ghost: it belongs to a layer that is off.
+    """
+    on = name in result.topology and bool(result.topology.nodes[name]["on"])
+    attributes = result.topology.nodes[name] if name in result.topology else ghost
+    assert attributes is not None
+    row = result.stations.loc[name] if name in result.stations.index else None
+    column, unit = _stat(str(attributes["kind"]), row)
+    node = {
         "id": name,
         "title": attributes["title"],
         "layer": LAYERS.index(attributes["layer"]),
-        "kind": attributes["kind"],
         "instances": int(attributes["instances"]),
-        "spof": bool(attributes["spof"]),
-        "on": bool(attributes["on"]),
-        "unit": _STATS.get(attributes["kind"], _OTHERWISE)[1],
+        "spof": on and bool(attributes["spof"]),
+        "on": on,
+        "serves": row is not None and not pd.isna(row["utilisation"]),  # it has slots to fill
+        "unit": unit,
     }
+    return node, column
 
 
-def _stats(found: Grids, nodes: list[dict[str, Any]]) -> list[list[float]]:
-    """Return the number that each part's box shows, frame by frame."""
-    columns = [_STATS.get(node["kind"], _OTHERWISE)[0] for node in nodes]
-    rows = [
-        np.rint(100 * found.station[name][row]) if name == "hit_ratio" else found.station[name][row]
-        for row, name in enumerate(columns)
-    ]
-    return _rounded(np.array(rows))
+def _stat(kind: str, row: "pd.Series[Any] | None") -> tuple[str | None, str]:
+    """Return which column a part's box shows besides its busyness, and the unit."""
+    if row is None:
+        return None, ""
+    if kind == "store" and not pd.isna(row["hit_ratio"]):
+        return "hit_ratio", "% hit"
+    if kind in {"queue", "worker"} and not pd.isna(row["waiting_mean"]):
+        return "waiting", "waiting"
+    if kind in {"service", "database"} and not pd.isna(row["residence_ms_mean"]):
+        return "residence_ms_mean", "ms"
+    return "rate_per_s", "/s"
+
+
+def _stats(found: Grids, columns: list[str | None]) -> list[list[float]]:
+    """Return the number that each part's box shows, frame by frame; nothing for a ghost."""
+    return [_rounded(_scaled(found, row, name)) if name else [] for row, name in enumerate(columns)]
+
+
+def _scaled(found: Grids, row: int, column: str) -> Grid:
+    """Return a part's row of a column, a ratio in percent."""
+    values = found.station[column][row]
+    return np.rint(100 * values) if column == "hit_ratio" else values
 
 
 def _states(found: Grids, nodes: list[dict[str, Any]]) -> list[str]:
     """Return each part's state, one letter a frame (`palette.STATES`)."""
-    failed = found.station["failed_per_s"]
-    share = failed / np.maximum(found.station["rate_per_s"], 1e-9)
+    share = _failed_share(found)
     level = np.maximum(
         np.digitize(found.station["utilisation"], (limits.BUSY_WARN, limits.BUSY_BAD)),
-        np.where(failed > 0, np.digitize(share, (limits.FAILED_WARN, limits.FAILED_BAD)), 0),
+        np.where(share > 0, np.digitize(share, (limits.FAILED_WARN, limits.FAILED_BAD)), 0),
     )
     letters = np.array(["o", "w", "b"])[level]
     return [
@@ -131,15 +143,27 @@ def _states(found: Grids, nodes: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def _failed_share(found: Grids) -> Grid:
+    """Return which share of what comes to a part fails there."""
+    share = found.station["failed_per_s"] / np.maximum(found.station["rate_per_s"], 1e-9)
+    return np.minimum(share, 1.0)
+
+
+def _failing(found: Grids) -> dict[str, list[int]]:
+    """Return the percentage that fails at each part at which any does, by the part's index."""
+    percent = np.rint(100 * _failed_share(found)).astype(int)
+    return {str(row): percent[row].tolist() for row in np.flatnonzero(percent.any(axis=1))}
+
+
 def _whole(grid: Grid) -> list[list[int]]:
     """Return a grid in whole numbers."""
     rows: list[list[int]] = np.rint(grid).astype(int).tolist()
     return rows
 
 
-def _rounded(grid: Grid) -> list[list[float]]:
-    """Return a grid with one decimal below ten and none above: half the bytes, as readable."""
-    return [[int(each) if each >= 10 else round(each, 1) for each in row] for row in grid.tolist()]
+def _rounded(values: Grid) -> list[float]:
+    """Return numbers with one decimal below ten and none above: half the bytes, as readable."""
+    return [int(each) if each >= 10 else round(each, 1) for each in values.tolist()]
 
 
 # ---------------------------------------------------------------- key numbers
@@ -153,8 +177,9 @@ def kpis(run: Run) -> list[dict[str, Any]]:
     summary, series = run.result.summary, run.result.timeseries
     asked, answered = summary.requests_per_second, summary.answered_per_second
     share = 1 - answered / asked if asked else 0.0
+    latency = {name: _number(getattr(summary, f"latency_ms_{name}")) for name in limits.LATENCY_MS}
     slow = {
-        name: limits.above(getattr(summary, f"latency_ms_{name}"), *limits.LATENCY_MS[name])
+        name: limits.above(latency[name], *limits.LATENCY_MS[name])
         for name in limits.LATENCY_MS
     }
     return [
@@ -169,7 +194,7 @@ def kpis(run: Run) -> list[dict[str, Any]]:
         *(
             {
                 "label": f"Latency {name}",
-                "value": words.milliseconds(getattr(summary, f"latency_ms_{name}")),
+                "value": words.milliseconds(latency[name]),
                 "state": slow[name],
                 "help": (
                     f"{name[1:]} of 100 answers take at most this long; "
@@ -183,8 +208,8 @@ def kpis(run: Run) -> list[dict[str, Any]]:
         {
             "label": "Errors",
             "value": words.percent(summary.error_ratio),
-            "state": limits.above(summary.error_ratio, limits.FAILED_WARN, limits.FAILED_BAD),
-            "help": f"Share of requests without an answer; flagged from {limits.FAILED_WARN:.1%}",
+            "state": limits.above(summary.error_ratio, limits.ERRORS_WARN, limits.ERRORS_BAD),
+            "help": f"Share of requests without an answer; flagged from {limits.ERRORS_WARN:.1%}",
             "kind": "percent",
             "now": _column(100 * series["error_ratio"]),
         },
@@ -194,9 +219,19 @@ def kpis(run: Run) -> list[dict[str, Any]]:
             "state": "o",
             "help": "What all machines of this system cost per hour, in US dollars",
             "kind": "fixed",
-            "now": f"{words.dollars(summary.cost_usd_per_million_requests)} / million",
+            "now": _per_million(summary.cost_usd_per_million_requests),
         },
     ]
+
+
+def _per_million(usd: float | None) -> str:
+    """Return what a million answers cost."""
+    return "no answers" if usd is None else f"{words.dollars(usd)} / million"
+
+
+def _number(value: float | None) -> float:
+    """Return a number; NaN where nobody was answered."""
+    return math.nan if value is None else value
 
 
 def _column(values: pd.Series) -> list[float | None]:

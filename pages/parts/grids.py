@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from pages.parts.state import Run
+from pages.parts.state import Run, whole
 
 Grid = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -31,18 +31,19 @@ class Grids(NamedTuple):
 
     times: Grid  # seconds, one a frame
     stations: list[str]  # rows of `station`
-    edges: list[tuple[str, str]]  # rows of `rate` and `failed`
+    edges: list[tuple[str, str]]  # rows of `rate`
     station: dict[str, Grid]  # by column of `station_series`
-    rate: Grid
-    failed: Grid
+    rate: Grid  # requests a second along each connection
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def grids(run_id: str, _run: Run) -> Grids:
-    """Return a run's grids, in the order of its topology."""
-    result = _run.result
+    """Return a run's grids, in the order of the preset's topology."""
+    result, ghosts = _run.result, whole(_run.preset)
     times = result.timeseries["time_s"].to_numpy()
-    stations, edges = list(result.topology.nodes), list(result.topology.edges)
+    # Parts of layers that are off keep their places, so that the map stays still.
+    stations = list(dict.fromkeys([*ghosts.nodes, *result.topology.nodes]))
+    edges = list(result.topology.edges)
     series, flows = result.station_series, result.flows
     rows = _rows(series["station"], {name: row for row, name in enumerate(stations)})
     frames = np.searchsorted(times, series["time_s"].to_numpy())
@@ -55,7 +56,6 @@ def grids(run_id: str, _run: Run) -> Grids:
         edges,
         {name: _fill(series[name], rows, frames, shape) for name in _STATION_COLUMNS},
         _fill(flows["rate_per_s"], edge_rows, edge_frames, edge_shape),
-        _fill(flows["failed_per_s"], edge_rows, edge_frames, edge_shape),
     )
 
 

@@ -4,7 +4,9 @@ With no part selected it says what to do, which part is the busiest, and why req
 """
 
 import html
-import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +15,7 @@ from engine import Result, inspect
 from pages.parts import limits, palette, state, words
 from pages.parts.state import Run
 
-HEIGHT = 424  # as high as the map, its key numbers and its player beside it
+HEIGHT = 432  # as high as the map, its key numbers and its player beside it
 REMEDIES_MAX = 4
 
 _KINDS = {
@@ -30,39 +32,51 @@ _KINDS = {
 
 def inspector(run: Run) -> None:
     """Draw the inspector of the selected part."""
-    stations = run.result.stations
+    titles = _titles(run)
+    state.accept(state.STATION, titles)
     with st.container(border=True, height=HEIGHT, gap="xsmall", key="inspector"):
         selected = st.selectbox(
             "Part to look into",
-            list(stations.index),
+            list(titles),
             index=None,
-            format_func=lambda name: str(stations.at[name, "title"]),
+            format_func=titles.__getitem__,
             key=state.STATION,
             bind="query-params",
             placeholder="Whole system",
             label_visibility="collapsed",
         )
         if selected is None:
-            _overview(run)
-        else:
+            _overview(run, titles)
+        elif selected in run.result.stations.index:
             _station(run, str(selected))
+        else:
+            _ghost(str(selected))
         _undo()
+
+
+def _titles(run: Run) -> dict[str, str]:
+    """Return every part's title by name, ghosts among them; a title used twice names its layer."""
+    nodes = {**state.whole(run.preset).nodes, **run.result.topology.nodes}
+    plain = {name: str(node["title"]) for name, node in nodes.items()}
+    twice = {title for title, count in Counter(plain.values()).items() if count > 1}
+    return {
+        name: f"{title} ({nodes[name]['layer']})" if title in twice else title
+        for name, title in plain.items()
+    }
 
 
 # ---------------------------------------------------------------- one part
 
 
 def _station(run: Run, name: str) -> None:
-    """Draw one part: facts, reasons, remedies."""
+    """Draw one part: numbers, reasons, remedies."""
     row = run.result.stations.loc[name]
-    letter = _state(run, name, row)
-    glyph, word = palette.STATES[letter]
+    glyph, word = palette.STATES[_state(run, name, row)]
     kind = _KINDS.get(str(row["kind"]), str(row["kind"]))
     st.caption(f"{str(row['layer']).capitalize()} layer, {kind}: {glyph} {word}")
-    st.html(_facts(facts(row)))
+    st.html(_facts(facts(row), "wide"))
     found = inspect(run.result, name)
-    for sentence in found.sentences:
-        st.markdown(words.plain(sentence))
+    st.markdown(words.plain(" ".join(found.sentences)))
     if found.remedies:
         st.caption("What to try")
     for number, remedy in enumerate(found.remedies[:REMEDIES_MAX]):
@@ -75,53 +89,64 @@ def _station(run: Run, name: str) -> None:
         )
 
 
-def _state(run: Run, name: str, row: "pd.Series[float]") -> str:
+def _ghost(name: str) -> None:
+    """Say why a part does nothing, and offer to switch its layer on."""
+    layer = name.split(".")[0]
+    st.caption(f"{layer.capitalize()} layer: – off")
+    st.markdown("Requests do not pass here: the layer is off, and the others do without it.")
+    label = f"Switch {layer} on"
+    changes = {f"{layer}.enabled": True}
+    st.button(label, key="remedy-0", on_click=state.attempt, args=(label, changes), width="stretch")
+
+
+def _state(run: Run, name: str, row: "pd.Series[Any]") -> str:
     """Return the part's state over the whole run."""
+    busy = 0.0 if pd.isna(row["utilisation"]) else float(row["utilisation"])
     if not run.result.topology.nodes[name]["on"]:
         return "x"
     failed_share = row["failed_per_s"] / row["rate_per_s"] if row["rate_per_s"] else 0.0
-    return limits.station_state(row["utilisation"], failed_share)
+    return limits.station_state(busy, failed_share)
 
 
-def facts(row: "pd.Series[float]") -> list[tuple[str, str]]:
+def facts(row: "pd.Series[Any]") -> list[tuple[str, str]]:
     """Return a part's numbers as (what, number with its unit); what makes no sense is left out."""
-    served = row["slots"] > 0
-    listed = [
-        ("Requests", row["rate_per_s"], words.per_second, True),
-        ("Busy", row["utilisation"], words.percent, served),
-        ("Hit ratio", row["hit_ratio"], words.percent, True),
-        ("Waiting in line", row["waiting_mean"], words.figures, served),
-        ("Wait, mean", row["wait_ms_mean"], words.milliseconds, served),
-        ("by Erlang's formula", row["theory_wait_ms"], words.milliseconds, True),
-        ("Time here, mean", row["residence_ms_mean"], words.milliseconds, served),
-        ("Time here, p95", row["residence_ms_p95"], words.milliseconds, served),
-        ("Failed", row["failed_per_s"], words.per_second, True),
+    listed: list[tuple[str, Any, Callable[[float], str]]] = [
+        ("Rate", row["rate_per_s"], words.per_second),
+        ("Failed", row["failed_per_s"], words.per_second),
+        ("Busy", row["utilisation"], words.percent),
+        ("CPU", row["cpu_utilisation"], words.percent),
+        ("Hits", row["hit_ratio"], words.percent),
+        ("In line", row["waiting_mean"], words.figures),
+        ("Wait", row["wait_ms_mean"], words.milliseconds),
+        ("Erlang", row["theory_wait_ms"], words.milliseconds),
+        ("Stay", row["residence_ms_mean"], words.milliseconds),
+        ("Stay p95", row["residence_ms_p95"], words.milliseconds),
     ]
-    size = [("Size", f"{row['instances']:.0f} × {row['slots'] / row['instances']:.0f} at once")]
-    numbers = [
-        (what, text(value)) for what, value, text, fits in listed if fits and not math.isnan(value)
-    ]
-    return (size if served and row["instances"] else []) + numbers
+    numbers = [(what, text(float(value))) for what, value, text in listed if not pd.isna(value)]
+    if not row["slots"]:
+        return numbers
+    return [("Size", f"{row['instances']} × {row['slots']}"), *numbers]
 
 
-def _facts(pairs: list[tuple[str, str]]) -> str:
-    """Return facts as a definition list."""
+def _facts(pairs: list[tuple[str, str]], style: str = "") -> str:
+    """Return facts as a definition list; "wide" sets two of them in a row."""
     rows = "".join(f"<dt>{html.escape(a)}</dt><dd>{html.escape(b)}</dd>" for a, b in pairs)
-    return f"<dl class='facts'>{rows}</dl>"
+    return f"<dl class='facts {style}'>{rows}</dl>"
 
 
 # ---------------------------------------------------------------- the whole system
 
 
-def _overview(run: Run) -> None:
+def _overview(run: Run, titles: dict[str, str]) -> None:
     """Say what to do, and where it would pay to look first."""
     result = run.result
     st.markdown("**Click a box** on the map to look inside it: its numbers, why, and what to try.")
+    st.caption(words.plain(run.scenario.blurb))
     st.html(_facts(_whole(result)))
-    busiest = str(result.stations["utilisation"].idxmax())
-    title = str(result.stations.at[busiest, "title"])
-    busy = words.percent(result.stations.at[busiest, "utilisation"])
-    st.markdown(f"Busiest now: **{words.plain(title)}**, {busy}.")
+    busy = result.stations["utilisation"].fillna(0.0)
+    busiest = str(busy.idxmax())
+    title = titles[busiest]
+    st.markdown(f"Busiest: **{words.plain(title)}**, {words.percent(busy[busiest])}.")
     st.button(
         f"Look inside: {title}",
         key="look",

@@ -8,7 +8,8 @@ at 95 % it is 19 (M/M/1: ρ / (1 - ρ), Kleinrock 1975).
 import math
 
 BUSY_WARN, BUSY_BAD = 0.75, 0.95
-FAILED_WARN, FAILED_BAD = 0.001, 0.01
+FAILED_WARN, FAILED_BAD = 0.01, 0.05  # of what one part does: a retry may still save the request
+ERRORS_WARN, ERRORS_BAD = 0.001, 0.01  # of whole requests, whom nothing saves any more
 ANSWERED_WARN, ANSWERED_BAD = 0.99, 0.95
 # (warn, bad) in milliseconds.
 LATENCY_MS = {"p50": (200.0, 400.0), "p95": (500.0, 1000.0), "p99": (1000.0, 2000.0)}
@@ -26,7 +27,7 @@ def above(value: float, warn: float, bad: float) -> str:
 def station_state(busy: float, failed_share: float) -> str:
     """Return a part's state from how busy it is and which share of its requests fail.
 
-    >>> station_state(0.5, 0.0), station_state(0.8, 0.0), station_state(0.1, 0.02)
+    >>> station_state(0.5, 0.0), station_state(0.8, 0.0), station_state(0.1, 0.2)
     ('o', 'w', 'b')
     """
     worst = (above(busy, BUSY_WARN, BUSY_BAD), above(failed_share, FAILED_WARN, FAILED_BAD))

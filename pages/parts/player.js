@@ -202,7 +202,7 @@ function readColours(view) {
 
 // What must be drawn anew when it differs; everything else only gets new numbers.
 function shapeOf(data) {
-  const nodes = data.nodes.map(({ id, title, layer, kind }) => [id, title, layer, kind]);
+  const nodes = data.nodes.map(({ id, title, layer, serves }) => [id, title, layer, serves]);
   return JSON.stringify([data.layers.length, nodes, data.edges]);
 }
 

@@ -1,5 +1,6 @@
 """The frame's left side: preset, layers, their knobs, seed and link.  The same on every page."""
 
+import math
 from typing import Any
 
 import streamlit as st
@@ -8,24 +9,23 @@ from engine import LAYERS, Knob
 from pages.parts import state
 from pages.parts.copylink import copylink
 
-TITLES = {layer: layer.capitalize() for layer in LAYERS}
+# Steps of a knob's path that name no part: containers, and the shapes of distributions.
+_NO_OWNERS = {"services", "kinds", "lognormal", "erlang", "exponential", "constant", "median", "mean"}
 
 
 def draw() -> None:
     """Draw every control.  `state.current()` reads what they say."""
     state.note_link()
     with st.sidebar:
-        presets = state.choices()
+        names = list(state.choices())
         st.selectbox(
             "Preset",
-            list(presets),
-            index=list(presets).index(state.FIRST_PRESET),
-            format_func=lambda name: presets[name].title,
+            names,
+            index=names.index(state.FIRST_PRESET),
             key=state.PRESET,
             bind="query-params",
             on_change=state.choose_preset,
             label_visibility="collapsed",
-            help=None,
         )
         for layer in LAYERS:
             _layer(layer)
@@ -40,11 +40,10 @@ def _layer(layer: str) -> None:
     shown = [knob for knob in mine if not knob.advanced or state.wants(knob.path)]
     with st.container(key=f"layer-{layer}", gap=None):
         on = st.toggle(
-            TITLES[layer],
+            layer.capitalize(),
             bool(switch.value),
             key=switch.path,
             bind="query-params",
-            help=None,
         )
         for knob in shown:
             _control(knob, on=on)
@@ -59,36 +58,70 @@ def _control(knob: Knob, *, on: bool) -> None:
         "help": knob.help or None,
     }
     if knob.kind == "bool":
-        st.toggle(knob.title, bool(knob.value), **common)
+        st.toggle(label(knob), bool(knob.value), **common)
     elif knob.kind == "choice":
         options = list(knob.choices)
-        st.selectbox(knob.title, options, options.index(str(knob.value)), **common)
+        st.selectbox(label(knob), options, options.index(str(knob.value)), **common)
     else:
         number = int if knob.kind == "int" else float
-        low, high, value, step = (
-            number(each) for each in (knob.low, knob.high, knob.value, knob.step)
-        )
-        st.slider(knob.title, low, high, value, step, format=_format(knob), **common)
+        low, high = state.range_of(knob)
+        low, high, value = number(low), number(high), number(knob.value or 0)
+        step = number(knob.step or _fine(high))
+        st.slider(label(knob), low, high, value, step, format=_format(knob), **common)
+
+
+def label(knob: Knob) -> str:
+    """Return a knob's title, with the part that it belongs to where the title leaves that open."""
+    *owners, _ = [each for each in knob.path.split(".")[1:] if each not in _NO_OWNERS]
+    owner = owners[-1].capitalize() if owners else ""
+    return knob.title if owner.lower() in knob.title.lower() else f"{owner}: {knob.title}"
+
+
+def _fine(high: float) -> float:
+    """Return a step of which a slider's range holds a hundred to a thousand."""
+    return float(10.0 ** math.floor(math.log10(high / 100)))
 
 
 def _format(knob: Knob) -> str:
     """Return how a slider shows its value, with the unit where it is short."""
-    number = "%d" if knob.kind == "int" or float(knob.step).is_integer() else "%g"
-    short = {"s": " s", "1/s": " /s", "ms": " ms", "%": " %%"}
-    return number + short.get(knob.unit, "")
+    whole = knob.kind == "int" or (knob.step and float(knob.step).is_integer())
+    short = {"s": " s", "requests/s": " /s", "ms": " ms", "%": " %%"}
+    return ("%d" if whole else "%.3g") + short.get(knob.unit, "")
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _catalogue(preset: str) -> dict[str, str]:
+    """Return what the list of further knobs says, by path."""
+    return {
+        path: f"{knob.layer.capitalize()}: {label(knob)}"
+        for path, knob in state.knobs_of(preset).items()
+        if knob.advanced and path != f"{knob.layer}.enabled"
+    }
 
 
 def _foot() -> None:
-    """Draw the seed and the link to exactly this screen."""
-    with st.container(key="foot", horizontal=True, vertical_alignment="bottom", gap="small"):
+    """Draw the list of further knobs, the seed, and the link to exactly this screen."""
+    catalogue = _catalogue(state.preset())
+    st.selectbox(
+        "More knobs",
+        list(catalogue),
+        index=None,
+        format_func=catalogue.__getitem__,
+        key=state.MORE,
+        on_change=state.show_knob,
+        placeholder=f"{len(catalogue)} more knobs …",
+        label_visibility="collapsed",
+    )
+    with st.container(key="foot", horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.caption("Seed", width="content", help="The same seed gives the same run, to the digit.")
         st.number_input(
-            "Seed of chance",
+            "Seed",
             0,
             state.SEED_MAX,
             state.FIRST_SEED,
             key=state.SEED,
             bind="query-params",
-            width=110,
-            help="The same seed gives the same run, to the last digit.",
+            width=76,
+            label_visibility="collapsed",
         )
         copylink()

@@ -5,29 +5,36 @@ query parameter of the same name.  The URL is therefore the whole state: a scree
 widgets live in the frame around the pages, so that all pages look at the same scenario.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import networkx as nx
 import streamlit as st
 
 from engine import (
+    LAYERS,
     Knob,
     PresetInfo,
     Result,
     Scenario,
     ScenarioError,
+    Simulation,
     knobs,
     load,
     presets,
     simulate,
 )
 
-PRESET, SEED, STATION = "preset", "seed", "station"
+PRESET, SEED, STATION, MORE = "preset", "seed", "station", "more"
 FIRST_PRESET, FIRST_SEED = "amazon", 7
 SEED_MAX = 999_999
+
+_NUMBERS = {"int", "float", "time"}  # kinds of knobs that are sliders
 
 # Each session's own; the rest of the state are widgets.
 _SHOWN = "_shown"  # set of paths: advanced knobs that this session has touched
 _UNDO = "_undo"  # tuple of Step, newest last
+_RANGE = "_range"  # dict of path to (low, high): sliders that a link or remedy has stretched
 _LAST = "_last"  # the last Run that worked
 _LINK = "_link"  # (run id, lines): what was wrong with the link that opened the page
 
@@ -36,6 +43,7 @@ class Run(NamedTuple):
     """One simulated scenario."""
 
     id: str
+    preset: str
     scenario: Scenario
     result: Result
 
@@ -68,10 +76,17 @@ def knobs_of(preset: str) -> dict[str, Knob]:
     return {knob.path: knob for knob in knobs(base(preset))}
 
 
+@st.cache_resource(max_entries=32, show_spinner=False)
+def whole(preset: str) -> nx.DiGraph:
+    """Return a preset's topology with every layer on: what is off in a run is drawn as a ghost."""
+    everything = base(preset).change({f"{layer}.enabled": True for layer in LAYERS})
+    return Simulation(everything).result().topology
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
-def simulated(digest: str, seed: int, _scenario: Scenario) -> Run:
+def simulated(digest: str, seed: int, preset: str, _scenario: Scenario) -> Run:
     """Simulate; equal scenarios are computed once, whoever asks, and the cache stays bounded."""
-    return Run(f"{digest[:8]}-{seed}", _scenario, simulate(_scenario, seed=seed))
+    return Run(f"{digest[:8]}-{seed}", preset, _scenario, simulate(_scenario, seed=seed))
 
 
 # ---------------------------------------------------------------- this session
@@ -97,13 +112,14 @@ def current() -> tuple[Run, str]:
 
     While a scenario makes no sense, the last run that did stays on the screen.
     """
-    original, seed = base(preset()), int(st.session_state.get(SEED, FIRST_SEED))
+    name, seed = preset(), int(st.session_state.get(SEED, FIRST_SEED))
+    original = base(name)
     try:
         scenario = original.change(changed())
-        run, problem = simulated(scenario.digest(), seed, scenario), ""
+        run, problem = simulated(scenario.digest(), seed, name, scenario), ""
     except ScenarioError as error:
         last = st.session_state.get(_LAST)
-        run, problem = last or simulated(original.digest(), seed, original), str(error)
+        run, problem = last or simulated(original.digest(), seed, name, original), str(error)
     st.session_state[_LAST] = run
     return run, problem
 
@@ -116,14 +132,44 @@ def wants(path: str) -> bool:
     return path in shown
 
 
+def show_knob() -> None:
+    """Show the advanced knob that was picked from the list, and clear the list for the next."""
+    path = st.session_state[MORE]
+    if path is not None:
+        st.session_state.setdefault(_SHOWN, set()).add(path)
+    st.session_state[MORE] = None
+
+
+def accept(key: str, names: Iterable[str]) -> None:
+    """Let a link name an option by its short name too; call before the widget that has titles."""
+    asked = st.query_params.get(key)
+    if asked in names and key not in st.session_state:
+        st.session_state[key] = asked
+
+
 def choose_preset() -> None:
     """Put every knob where the newly chosen preset has it."""
     for path, knob in knobs_of(preset()).items():
         if path in st.session_state:
             st.session_state[path] = knob.value
-    st.session_state[_SHOWN] = set()
-    st.session_state[_UNDO] = ()
+    for name in (_SHOWN, _UNDO, _RANGE):
+        st.session_state.pop(name, None)
     st.session_state[STATION] = None
+
+
+def range_of(knob: Knob) -> tuple[float, float]:
+    """Return a slider's ends; a link or a remedy may have gone beyond what it usually shows."""
+    usual = (knob.low or 0.0, knob.high or 1.0)
+    found: tuple[float, float] = st.session_state.get(_RANGE, {}).get(knob.path, usual)
+    return found
+
+
+def _stretch(knob: Knob, value: Any) -> None:
+    """Make room on a knob's slider for a value that the engine takes."""
+    if knob.kind in _NUMBERS:
+        low, high = range_of(knob)
+        ranges = st.session_state.setdefault(_RANGE, {})
+        ranges[knob.path] = (min(low, float(value)), max(high, float(value)))
 
 
 # ---------------------------------------------------------------- remedies
@@ -133,6 +179,7 @@ def turn(changes: dict[str, Any]) -> None:
     """Move knobs; their sliders follow."""
     known = knobs_of(preset())
     for path, value in changes.items():
+        _stretch(known[path], value)
         st.session_state[path] = _as_kind(value, known[path].kind)
         st.session_state.setdefault(_SHOWN, set()).add(path)
 
@@ -160,23 +207,27 @@ def newest_step() -> Step | None:
 
 def _as_kind(value: Any, kind: str) -> Any:
     """Return a value in its widget's own type: a slider of whole numbers refuses 6.0."""
-    return int(value) if kind == "int" else float(value) if kind == "float" else value
+    return int(value) if kind == "int" else float(value) if kind in _NUMBERS else value
 
 
 # ---------------------------------------------------------------- links
 
 
 def read_link() -> list[str]:
-    """Say what the URL asks for that cannot be."""
+    """Say what the URL asks for that cannot be, and make room on the sliders for what can."""
     asked = st.query_params.to_dict()
     lines = []
-    if asked.get(PRESET, FIRST_PRESET) not in choices():
-        lines.append(f"preset = {asked[PRESET]} is not known; use {' or '.join(choices())}")
-    name = asked.get(PRESET) if asked.get(PRESET) in choices() else FIRST_PRESET
-    known = knobs_of(str(name))
-    lines += [_misfit(known[path], text) for path, text in asked.items() if path in known]
-    if not asked.get(SEED, "1").isdecimal() or int(asked.get(SEED, "1")) > SEED_MAX:
-        lines.append(f"{SEED} = {asked[SEED]} is no whole number up to {SEED_MAX}")
+    name = asked.get(PRESET, FIRST_PRESET)
+    if name not in choices():
+        lines.append(f"there is no preset {name}; use {' or '.join(choices())}")
+        name = FIRST_PRESET
+    known = knobs_of(name)
+    for path, text in asked.items():
+        if path in known:
+            lines.append(_misfit(base(name), known[path], text))
+    seed = asked.get(SEED, "0")
+    if not (seed.isdecimal() and int(seed) <= SEED_MAX):
+        lines.append(f"{SEED} is {seed}; use a whole number up to {SEED_MAX}")
     return [line for line in lines if line]
 
 
@@ -195,25 +246,21 @@ def link_problems(run: Run) -> list[str]:
     return list(lines) if run_id == run.id else []
 
 
-def _misfit(knob: Knob, text: str) -> str:
-    """Return why a link's value does not fit its knob, or ""."""
-    if knob.kind in {"int", "float"}:
-        return _misfit_number(knob, text)
-    allowed = {"true", "false"} if knob.kind == "bool" else {str(each) for each in knob.choices}
-    if text.lower() in allowed or text in allowed:
-        return ""
-    return f"{knob.path} = {text} is not known; use {' or '.join(sorted(allowed))}"
-
-
-def _misfit_number(knob: Knob, text: str) -> str:
-    """Return why a link's number does not fit its slider, or ""."""
+def _misfit(scenario: Scenario, knob: Knob, text: str) -> str:
+    """Return why a link's value does not fit its knob, or ""; a number that fits gets its room."""
     try:
-        value = float(text)
+        value = _parsed(knob, text)
+        scenario.change({knob.path: value})
     except ValueError:
-        return f"{knob.path} = {text} is no number; it stays at {knob.value:g}"
-    if knob.low <= value <= knob.high:
-        return ""
-    return (
-        f"{knob.path} = {text} is outside of {knob.low:g} to {knob.high:g}; "
-        f"it stays at {knob.value:g}"
-    )
+        return f"{knob.path} is {text}; use a number"
+    except ScenarioError as error:
+        return str(error)
+    _stretch(knob, value)
+    return ""
+
+
+def _parsed(knob: Knob, text: str) -> Any:
+    """Return a link's text as its knob's value; ValueError if a number is none."""
+    if knob.kind in _NUMBERS:
+        return _as_kind(float(text), knob.kind)
+    return text.lower() == "true" if knob.kind == "bool" else text

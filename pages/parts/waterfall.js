@@ -4,7 +4,6 @@
 
 const views = new WeakMap();
 const TICKS = 4;
-const LABEL_FLIPS_AT = 0.8; // of the axis; from there on a bar's label stands on its left
 
 function milliseconds(value) {
   if (value >= 9999.5) return `${(value / 1000).toFixed(1)} s`;
@@ -125,14 +124,7 @@ function drawBar(row, span, { whole, latency }) {
   if (span.wait > 0) bar('bar waiting', span.start, span.wait);
   bar(span.error ? 'bar working error' : 'bar working', span.start + span.wait, span.duration - span.wait);
   if (span.critical) bar('critical', span.start, span.duration);
-  const label = add(line, 'span', 'label', milliseconds(span.duration));
-  const end = span.start + span.duration;
-  if (end / whole <= LABEL_FLIPS_AT) label.style.left = part(end);
-  else if (span.start / whole > 0.12) label.style.right = part(whole - span.start);
-  else {
-    label.classList.add('inside');
-    label.style.right = part(whole - end);
-  }
+  add(line, 'span', 'label', milliseconds(span.duration)).style.left = part(span.start + span.duration);
 }
 
 function drawTags(tree, span, depth) {

@@ -22,7 +22,7 @@ def figures(value: float) -> str:
         return f"{value / 1e6:.1f}M"
     if size >= 9_999.5:
         return f"{value / 1e3:.1f}k"
-    if size >= 9.95 or size == 0:
+    if size >= 9.95 or size < 0.005:
         return f"{value:,.0f}"
     return f"{value:.1f}" if size >= 0.95 else f"{value:.2f}"
 
