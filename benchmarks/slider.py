@@ -53,7 +53,8 @@ STOPWATCH = """
   const look = () => {
     const run = map();
     const charts = [...document.querySelectorAll('.st-key-charts [data-testid="stEChartsChart"]')];
-    const fresh = charts.length && charts.every((chart) => chart.outerHTML.includes(run));
+    const drawn = (chart) => chart.ariaLabel.includes(run) && chart.ariaBusy !== 'true';
+    const fresh = charts.length && charts.every(drawn);
     if (released && run !== before && fresh) resolve(performance.now() - released);
     else requestAnimationFrame(look);
   };
@@ -98,7 +99,7 @@ def slider_to_picture_ms(page: Page) -> list[float]:
     slider.focus()
     took = []
     for _ in range(MOVES):
-        page.evaluate(f"window.picture = ({STOPWATCH})()")
+        page.evaluate(f"() => {{ window.picture = ({STOPWATCH})(); }}")  # starts it, waits not
         page.keyboard.press("ArrowRight")
         took.append(float(page.evaluate("window.picture")))
         page.wait_for_timeout(REST_MS)

@@ -51,7 +51,9 @@ class Timing(NamedTuple):
 def run_strata(model: Single | Tandem, requests: int, seed: int) -> float:
     """Return Strata's mean sojourn for a benchmark model, in seconds."""
     scenario = lasting(load(SCENARIOS / FILES[model]), requests)
-    return simulate(scenario, seed=seed).summary.latency_ms_mean / SECONDS_TO_MS
+    mean = simulate(scenario, seed=seed).summary.latency_ms_mean
+    assert mean is not None, "nobody was answered"
+    return mean / SECONDS_TO_MS
 
 
 def lasting(scenario: Scenario, requests: int) -> Scenario:

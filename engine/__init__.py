@@ -1,8 +1,8 @@
 """Strata's engine: all that pages and users may import.
 
-    from engine import Scenario, load, presets, simulate, Simulation
-    result = simulate(load("amazon"), seed=7)
-    result.summary.latency_ms_p99
+from engine import Scenario, load, presets, simulate, Simulation
+result = simulate(load("amazon"), seed=7)
+result.summary.latency_ms_p99
 """
 
 from engine.errors import ScenarioError
@@ -10,9 +10,10 @@ from engine.inspect import Inspection, Remedy, inspect
 from engine.kernel.compile import compiled as ready
 from engine.knobs import Knob, knobs
 from engine.program import LAYERS
+from engine.reading import PresetInfo, load, presets, read_text
 from engine.result import Result, Summary
 from engine.run import Simulation, simulate, warm_up
-from engine.scenario import PresetInfo, Scenario, load, presets, read_text
+from engine.scenario import Scenario
 from engine.traces import Span, Trace
 
 __version__ = "0.1.0"

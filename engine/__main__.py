@@ -36,20 +36,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="python -m engine", description="Simulate a seven-layer system.")
+    top = argparse.ArgumentParser(
+        prog="python -m engine", description="Simulate a seven-layer system."
+    )
     commands = top.add_subparsers(required=True, metavar="command")
     run = commands.add_parser("run", help="simulate a preset or a file and print a summary")
     run.add_argument("scenario", help="a preset's name or a path to YAML or JSON")
     run.add_argument("--seed", type=int, default=7, help="default: 7")
-    run.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="changes",
-                     help="turn a knob, such as application.replicas=6; may be repeated")  # fmt: skip
-    run.add_argument("--json", metavar="FILE", help="write all figures to a file; - for standard output")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        dest="changes",
+        help="turn a knob, such as application.replicas=6; may be repeated",
+    )
+    run.add_argument(
+        "--json", metavar="FILE", help="write all figures to a file; - for standard output"
+    )
     run.set_defaults(do=_run)
     commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
     check = commands.add_parser("validate", help="check a scenario file")
     check.add_argument("scenario")
     check.set_defaults(do=_validate)
-    commands.add_parser("schema", help="print the JSON schema of a scenario").set_defaults(do=_schema)
+    commands.add_parser("schema", help="print the JSON schema of a scenario").set_defaults(
+        do=_schema
+    )
     commands.add_parser("warm-up", help="compile the kernel once").set_defaults(do=_warm_up)
     return top
 
@@ -71,17 +83,23 @@ def change(text: str) -> tuple[str, Any]:
 
 def figures(result: Result) -> dict[str, Any]:
     """Return all figures of a result as plain values."""
+
     def table(frame: Any) -> Any:
         return json.loads(frame.to_json(orient="records", double_precision=15))
 
     return {
-        "scenario": result.scenario.model_dump(mode="json"), "seed": result.seed,
-        "summary": result.summary.model_dump(), "journeys": table(result.journeys.reset_index()),
-        "stations": table(result.stations.reset_index()), "timeseries": table(result.timeseries),
-        "shares": table(result.shares), "accounting": table(result.accounting.reset_index()),
-        "messages": table(result.messages.reset_index()), "cost": table(result.cost),
+        "scenario": result.scenario.model_dump(mode="json"),
+        "seed": result.seed,
+        "summary": result.summary.model_dump(),
+        "journeys": table(result.journeys.reset_index()),
+        "stations": table(result.stations.reset_index()),
+        "timeseries": table(result.timeseries),
+        "shares": table(result.shares),
+        "accounting": table(result.accounting.reset_index()),
+        "messages": table(result.messages.reset_index()),
+        "cost": table(result.cost),
         "events": table(result.events),
-    }  # fmt: skip
+    }
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -110,24 +128,30 @@ def readable(result: Result) -> str:
     def share(value: float | None) -> str:
         return "–" if value is None else f"{value:.1%}"
 
-    lines = [
-        f"{result.scenario.title}: {s.simulated_seconds:g} s simulated, seed {result.seed}, the first"
-        f" {result.scenario.warm_up_seconds:g} s left out",
-        f"  requests   {s.requests_per_second:,.0f} /s asked, {s.answered_per_second:,.0f} /s answered,"
-        f" errors {share(s.error_ratio)}",
-        f"  latency    mean {ms(s.latency_ms_mean)}, P50 {ms(s.latency_ms_p50)}, P95 {ms(s.latency_ms_p95)},"
-        f" P99 {ms(s.latency_ms_p99)}",
-        f"  hits       CDN {share(s.cdn_hit_ratio)}, cache {share(s.cache_hit_ratio)};"
+    per_million = s.cost_usd_per_million_requests
+    bill = f"${s.cost_usd_per_hour:.2f} an hour"
+    if per_million:
+        bill += f", ${per_million:.2f} a million requests"
+    lines = [f"{result.scenario.title}: {s.simulated_seconds:g} s simulated, seed {result.seed}"]
+    if result.scenario.warm_up_seconds:
+        lines[0] += f"; the first {result.scenario.warm_up_seconds:g} s are left out of the figures"
+    rows = {
+        "requests": f"{s.requests_per_second:,.0f} /s asked, {s.answered_per_second:,.0f} /s"
+        f" answered, errors {share(s.error_ratio)}",
+        "latency": f"mean {ms(s.latency_ms_mean)}, P50 {ms(s.latency_ms_p50)},"
+        f" P95 {ms(s.latency_ms_p95)}, P99 {ms(s.latency_ms_p99)}",
+        "hits": f"CDN {share(s.cdn_hit_ratio)}, cache {share(s.cache_hit_ratio)};"
         f" stale reads {share(s.stale_read_ratio)}",
-        f"  cost       ${s.cost_usd_per_hour:.2f} an hour"
-        + (f", ${s.cost_usd_per_million_requests:.2f} a million requests"
-           if s.cost_usd_per_million_requests else ""),
-        f"  accounts   {s.started:,} started = {s.answered:,} answered + {s.failed:,} failed +"
-        f" {s.in_flight:,} in flight",
-    ]  # fmt: skip
+        "cost": bill,
+        "accounts": f"{s.started:,} started = {s.answered:,} answered + {s.failed:,} failed"
+        f" + {s.in_flight:,} in flight",
+    }
+    lines += [f"  {name:10} {text}" for name, text in rows.items()]
     lines += [f"  failed     {count:,} {text}" for text, count in s.failures.items()]
     busiest = result.stations.dropna(subset=["utilisation"]).nlargest(5, "utilisation")
-    lines.append("  busiest    " + ", ".join(f"{r.title} {r.utilisation:.0%}" for r in busiest.itertuples()))
+    lines.append(
+        "  busiest    " + ", ".join(f"{r.title} {r.utilisation:.0%}" for r in busiest.itertuples())
+    )
     return "\n".join(lines)
 
 
@@ -139,7 +163,8 @@ def _presets(options: argparse.Namespace) -> None:
 def _validate(options: argparse.Namespace) -> None:
     scenario = load(options.scenario)
     steps = sum(1 for _ in scenario.walk())
-    print(f"{options.scenario} is a scenario: {scenario.title}, {len(scenario.journeys)} journeys, {steps} steps")
+    size = f"{len(scenario.journeys)} journeys, {steps} steps"
+    print(f"{options.scenario} is a scenario: {scenario.title}, {size}")
 
 
 def _schema(options: argparse.Namespace) -> None:

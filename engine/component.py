@@ -25,14 +25,32 @@ if TYPE_CHECKING:
 Inner = Callable[[], None]
 
 
-def knob(default: Any, title: str, *, unit: str = "", low: float | None = None,
-         high: float | None = None, step: float | None = None, main: bool = False,
-         help: str = "", **more: Any) -> Any:  # noqa: A002  # fmt: skip
+def knob(
+    default: Any,
+    title: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    step: float | None = None,
+    main: bool = False,
+    help: str = "",
+    **more: Any,
+) -> Any:
     """Declare a field that a person may turn: title, unit, bounds, step of the slider, help."""
-    extra = {"unit": unit, "step": step, "main": main, "knob": True}
-    extra |= {"slider_low": more.pop("slider_low", low), "slider_high": more.pop("slider_high", high)}
+    extra: dict[str, Any] = {"unit": unit, "step": step, "main": main, "knob": True}
+    extra |= {
+        "slider_low": more.pop("slider_low", low),
+        "slider_high": more.pop("slider_high", high),
+    }
     return Field(
-        default=default, title=title, description=help, ge=low, le=high, json_schema_extra=extra, **more
+        default=default,
+        title=title,
+        description=help,
+        ge=low,
+        le=high,
+        json_schema_extra=extra,
+        **more,
     )
 
 
@@ -61,7 +79,9 @@ class Component(Frozen):
 class Layer(Component):
     """One of the seven layers: a section of the scenario."""
 
-    enabled: bool = Field(default=True, title="On", description="Switch the whole layer off and on.")
+    enabled: bool = Field(
+        default=True, title="On", description="Switch the whole layer off and on."
+    )
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Yield what this layer costs."""
@@ -94,6 +114,10 @@ class ControlPlane:
     scenario: Scenario
     env: simpy.Environment
     plane: Any
+
+    def scrape(self) -> None:
+        """Read all metrics."""
+        raise NotImplementedError
 
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from scipy.special import ndtri
 
-from engine.kernel.tables import Shape
+from engine.kernel.tables import Family
 
 
 class Frozen(BaseModel):
@@ -34,9 +34,9 @@ class Distribution(Frozen):
     lognormal: "Lognormal | None" = None
     uniform: "Uniform | None" = None
     bimodal: "Bimodal | None" = None
-    empirical: Annotated[tuple[Milliseconds, ...], Field(min_length=2, max_length=10_000)] | None = (
-        None
-    )
+    empirical: (
+        Annotated[tuple[Milliseconds, ...], Field(min_length=2, max_length=10_000)] | None
+    ) = None
     erlang: "Erlang | None" = None
 
     @model_validator(mode="after")
@@ -64,26 +64,28 @@ class Distribution(Frozen):
         assert family is not None
         return family.mean_ms
 
-    def row(self, scale: float = 1.0) -> tuple[tuple[int, int, float, float, float], tuple[float, ...]]:
+    def row(
+        self, scale: float = 1.0
+    ) -> tuple[tuple[int, int, float, float, float], tuple[float, ...]]:
         """Return (shape, count, a, b, c) in seconds times `scale`, and samples if empirical."""
         k = 1e-3 * scale
         if self.constant is not None:
-            return (Shape.CONSTANT, 0, self.constant * k, 0.0, 0.0), ()
+            return (Family.CONSTANT, 0, self.constant * k, 0.0, 0.0), ()
         if self.exponential is not None:
-            return (Shape.EXPONENTIAL, 0, self.exponential * k, 0.0, 0.0), ()
+            return (Family.EXPONENTIAL, 0, self.exponential * k, 0.0, 0.0), ()
         if self.lognormal is not None:
             mu, sigma = self.lognormal.parameters()
-            return (Shape.LOGNORMAL, 0, mu + math.log(k), sigma, 0.0), ()
+            return (Family.LOGNORMAL, 0, mu + math.log(k), sigma, 0.0), ()
         if self.uniform is not None:
-            return (Shape.UNIFORM, 0, self.uniform.low * k, self.uniform.high * k, 0.0), ()
+            return (Family.UNIFORM, 0, self.uniform.low * k, self.uniform.high * k, 0.0), ()
         if self.bimodal is not None:
             b = self.bimodal
-            return (Shape.BIMODAL, int(b.exponential), b.fast * k, b.slow * k, b.slow_share), ()
+            return (Family.BIMODAL, int(b.exponential), b.fast * k, b.slow * k, b.slow_share), ()
         if self.erlang is not None:
-            return (Shape.ERLANG, self.erlang.phases, self.erlang.mean * k, 0.0, 0.0), ()
+            return (Family.ERLANG, self.erlang.phases, self.erlang.mean * k, 0.0, 0.0), ()
         assert self.empirical is not None
         samples = tuple(x * k for x in sorted(self.empirical))
-        return (Shape.EMPIRICAL, len(samples), 0.0, 0.0, 0.0), samples
+        return (Family.EMPIRICAL, len(samples), 0.0, 0.0, 0.0), samples
 
 
 class Lognormal(Frozen):
@@ -183,5 +185,3 @@ def zipf(keys: int, exponent: float) -> tuple[np.ndarray, np.ndarray]:
     guide = np.searchsorted(cumulated, np.arange(keys) / keys, side="left").astype(np.int32)
     cumulated.flags.writeable = guide.flags.writeable = False
     return cumulated, guide
-
-

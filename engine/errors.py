@@ -34,7 +34,9 @@ def shown(value: Any) -> str:
 def plain(error: ValidationError, fields_at: Any = None) -> str:
     """Return the first thing that is wrong, as one line."""
     details = error.errors(include_url=False)
-    first = min(details, key=lambda detail: len(detail["loc"]) if detail["type"] == "missing" else 0)
+    first = min(
+        details, key=lambda detail: len(detail["loc"]) if detail["type"] == "missing" else 0
+    )
     where = place(first["loc"])
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return f"{where} {_what(first, fields_at)}{more}"

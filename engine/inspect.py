@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.distribution import Frozen
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from engine.result import Result
 
 BUSY = 0.7  # above this, waits grow steeply
@@ -34,19 +32,23 @@ class Inspection(Frozen):
 
 def inspect(result: Result, station: str) -> Inspection:
     """Return what there is to say about one station of a result."""
-    row = result.stations.loc[station]
+    row: Any = result.stations.loc[station]
     sentences = [*_what(row), *_why(result, station, row)]
     if result.topology.nodes[station]["spof"]:
         sentences.append("It is a single point of failure: if it dies, requests that need it fail.")
-    return Inspection(station=station, title=str(row["title"]), sentences=tuple(sentences),
-                      remedies=tuple(_remedies(result, station, row)))  # fmt: skip
+    return Inspection(
+        station=station,
+        title=str(row["title"]),
+        sentences=tuple(sentences),
+        remedies=tuple(_remedies(result, station, row)),
+    )
 
 
-def _what(row: pd.Series) -> list[str]:
+def _what(row: Any) -> list[str]:
     texts = {
         "source": "Users who ask for things; they wait, lose patience and try again.",
         "balancer": "Hands each request to one of the servers behind it.",
-        "service": "Servers with worker threads: a thread is held until its call has been answered.",
+        "service": "Servers with worker threads: a thread is held until its call is answered.",
         "store": "Keeps copies of what is asked for often, until they are too old.",
         "queue": "Takes messages at once, so that nobody has to wait for the work.",
         "worker": "Takes messages one by one and does the work in the background.",
@@ -56,22 +58,28 @@ def _what(row: pd.Series) -> list[str]:
     return [texts[str(row["kind"])]]
 
 
-def _why(result: Result, station: str, row: pd.Series) -> list[str]:
+def _why(result: Result, station: str, row: Any) -> list[str]:
     said = []
     busy, wait, stay = row["utilisation"], row["wait_ms_mean"], row["residence_ms_mean"]
     if not math.isnan(busy):
         if busy >= FULL:
-            said.append(f"It is {busy:.0%} busy: more comes in than it can do, so a line builds up"
-                        " and grows for as long as this lasts.")  # fmt: skip
+            said.append(
+                f"It is {busy:.0%} busy: more comes in than it can do, so a line builds up"
+                " and grows for as long as this lasts."
+            )
         elif busy >= BUSY:
-            said.append(f"It is {busy:.0%} busy. Above {BUSY:.0%} every small burst makes a line;"
-                        " waits grow much faster than load.")  # fmt: skip
+            said.append(
+                f"It is {busy:.0%} busy. Above {BUSY:.0%} every small burst makes a line;"
+                " waits grow much faster than load."
+            )
         else:
             said.append(f"It is {busy:.0%} busy, which leaves room for bursts.")
     threads, cpu = row["thread_utilisation"], row["cpu_utilisation"]
     if not math.isnan(cpu) and threads > BUSY and threads > cpu + 0.2:
-        said.append(f"Its threads are {threads:.0%} taken but its CPU is only {cpu:.0%} busy: threads sit"
-                    " and wait for what they call.")  # fmt: skip
+        said.append(
+            f"Its threads are {threads:.0%} taken but its CPU is only {cpu:.0%} busy: threads sit"
+            " and wait for what they call."
+        )
     elif not math.isnan(cpu) and cpu > BUSY:
         said.append(f"The CPU is what limits it: {cpu:.0%} busy.")
     if not math.isnan(wait) and wait >= 1:
@@ -82,12 +90,14 @@ def _why(result: Result, station: str, row: pd.Series) -> list[str]:
     if row["failed_per_s"] > 0:
         said.append(f"{row['failed_per_s']:.1f} a second are refused or broken off here.")
     if station == "data.replicas" and result.summary.stale_read_ratio:
-        said.append(f"{result.summary.stale_read_ratio:.2%} of reads that could be stale were: the last"
-                    " write had not arrived yet.")  # fmt: skip
+        said.append(
+            f"{result.summary.stale_read_ratio:.2%} of reads that could be stale were: the last"
+            " write had not arrived yet."
+        )
     return said
 
 
-def _remedies(result: Result, station: str, row: pd.Series) -> list[Remedy]:
+def _remedies(result: Result, station: str, row: Any) -> list[Remedy]:
     scenario = result.scenario
     layer, _, name = station.partition(".")
 
@@ -107,19 +117,24 @@ def _remedies(result: Result, station: str, row: pd.Series) -> list[Remedy]:
         return tries
     if layer == "asynchronous" and row["kind"] == "worker":
         return more("+1 worker of each kind", "asynchronous.workers", 512) + more(
-            "Double the partitions", "asynchronous.partitions", 512, 2)  # fmt: skip
+            "Double the partitions", "asynchronous.partitions", 512, 2
+        )
     if station == "data.replicas":
         return more("+1 read replica", "data.read_replicas", 32) + more(
-            "Double the cache TTL", "cache.ttl_seconds", 604_800, 2)  # fmt: skip
+            "Double the cache TTL", "cache.ttl_seconds", 604_800, 2
+        )
     if station == "data.primary":
         return more("+1 shard", "data.shards", 64) + more(
-            "Double the connections", "data.connections", 10_000, 2)  # fmt: skip
+            "Double the connections", "data.connections", 10_000, 2
+        )
     if station == "data.search":
         return more("Double the search threads", "data.search.slots", 10_000, 2) + more(
-            "Double the cache TTL", "cache.ttl_seconds", 604_800, 2)  # fmt: skip
+            "Double the cache TTL", "cache.ttl_seconds", 604_800, 2
+        )
     if station == "cache.read":
         return more("Double the cache TTL", "cache.ttl_seconds", 604_800, 2) + more(
-            "Double the cache size", "cache.capacity", 10_000_000, 2)  # fmt: skip
+            "Double the cache size", "cache.capacity", 10_000_000, 2
+        )
     if station in {"client.web", "client.mobile"} and scenario.client.arrivals == "open":
         return more("Double the traffic", "client.requests_per_second", 200_000, 2)
     return []

@@ -48,8 +48,15 @@ def _of(model: BaseModel, path: str, layer: str) -> Iterator[Knob]:
         if isinstance(extra, dict) and extra.get("knob"):
             yield from _knob(here, layer, field, extra, value)
         elif name == "enabled":
-            yield Knob(path=here, title=field.title or "On", unit="", layer=layer, kind="bool",
-                       value=bool(value), help=field.description or "")  # fmt: skip
+            yield Knob(
+                path=here,
+                title=field.title or "On",
+                unit="",
+                layer=layer,
+                kind="bool",
+                value=bool(value),
+                help=field.description or "",
+            )
         elif isinstance(value, dict):
             for key, inner in value.items():
                 if isinstance(inner, BaseModel):
@@ -58,7 +65,9 @@ def _of(model: BaseModel, path: str, layer: str) -> Iterator[Knob]:
             yield from _of(value, here, layer)
 
 
-def _knob(path: str, layer: str, field: FieldInfo, extra: dict[str, Any], value: Any) -> Iterator[Knob]:
+def _knob(
+    path: str, layer: str, field: FieldInfo, extra: dict[str, Any], value: Any
+) -> Iterator[Knob]:
     """Yield the knob of a field; a distribution's is its scale, where it has but one number."""
     bounds: dict[str, float] = {}
     for constraint in field.metadata:
@@ -66,8 +75,13 @@ def _knob(path: str, layer: str, field: FieldInfo, extra: dict[str, Any], value:
             bounds["low"] = float(typing.cast("float", constraint.ge))
         elif isinstance(constraint, Le):
             bounds["high"] = float(typing.cast("float", constraint.le))
-    common = {"title": field.title or path, "unit": extra.get("unit") or "", "layer": layer,
-              "help": field.description or "", "advanced": not extra.get("main")}  # fmt: skip
+    common: dict[str, Any] = {
+        "title": field.title or path,
+        "unit": extra.get("unit") or "",
+        "layer": layer,
+        "help": field.description or "",
+        "advanced": not extra.get("main"),
+    }
     if isinstance(value, Distribution):
         yield from _time_knob(path, value, common)
         return
@@ -80,23 +94,26 @@ def _knob(path: str, layer: str, field: FieldInfo, extra: dict[str, Any], value:
         yield Knob(path=path, kind="bool", value=value, **common)
     elif value is not None:
         kind: Literal["int", "float"] = "int" if isinstance(value, int) else "float"
-        yield Knob(path=path, kind=kind, value=value, low=low, high=high, step=extra.get("step"), **common)
+        yield Knob(
+            path=path, kind=kind, value=value, low=low, high=high, step=extra.get("step"), **common
+        )
 
 
 def _time_knob(path: str, value: Distribution, common: dict[str, Any]) -> Iterator[Knob]:
-    places = {
-        "constant": ("constant", value.constant), "exponential": ("exponential", value.exponential),
-        "lognormal.median": ("lognormal", value.lognormal and value.lognormal.median),
-        "erlang.mean": ("erlang", value.erlang and value.erlang.mean),
-    }  # fmt: skip
-    for inner, (_, number) in places.items():
-        if number is not None:
-            high = max(1.0, number * 10)
-            if inner == "lognormal.median":
-                assert value.lognormal is not None
-                high = value.lognormal.p99 * 0.99
-            title = common["title"] + (", median" if "median" in inner else ", mean" if "." in inner or
-                                       inner == "exponential" else "")  # fmt: skip
-            yield Knob(path=f"{path}.{inner}", kind="time", value=number,
-                       low=number / 1000 if inner != "constant" else 0.0,
-                       high=high, **{**common, "title": title, "advanced": True})  # fmt: skip
+    """Yield a knob for the one number that moves a distribution as a whole."""
+    if value.constant is not None:
+        place, what, number, low = "constant", "", value.constant, 0.0
+        high = max(1.0, number * 10)
+    elif value.exponential is not None:
+        place, what, number = "exponential", ", mean", value.exponential
+        low, high = number / 1000, number * 10
+    elif value.lognormal is not None:
+        place, what, number = "lognormal.median", ", median", value.lognormal.median
+        low, high = number / 1000, value.lognormal.p99 * 0.99
+    elif value.erlang is not None:
+        place, what, number = "erlang.mean", ", mean", value.erlang.mean
+        low, high = number / 1000, number * 10
+    else:
+        return
+    words = {**common, "title": common["title"] + what, "advanced": True}
+    yield Knob(path=f"{path}.{place}", kind="time", value=number, low=low, high=high, **words)

@@ -4,27 +4,36 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.kernel.loop import add_users, launch, make_due, open_source, run_until, serve_line
+from engine.assembly import chained
+from engine.kernel.loop import (
+    add_users,
+    launch,
+    make_due,
+    open_source,
+    run_until,
+    serve_channel,
+    serve_line,
+)
 from engine.kernel.tables import NOBODY
 from engine.layers.data import scattered
-from engine.program import Program, chained
+from engine.program import Program
 
 TOKENS_MAX = 1 << 22  # requests in flight; beyond it the run stops with a clear word
 BY_TOKEN = ("tokens", "registers", "holds", "scopes", "spent", "leaves")
 # What a change may touch while a run goes on: parameters, never state.
 PARAMETERS = {
     "steps": ("number", "dist"),
-    "dists": ("shape", "first", "count", "a", "b", "c"),
+    "dists": ("family", "first", "count", "a", "b", "c"),
     "pools": ("slots", "room", "weight", "ceiling", "backup"),
     "groups": ("policy", "count", "draws"),
     "stores": ("capacity", "ttl", "bounded"),
-    "retries": ("attempts", "cancels", "jitter", "base", "cap"),
+    "retries": ("attempts", "cancels", "jitter", "rest", "cap"),
     "channels": ("workers", "again", "attempts", "room"),
     "partitions": ("worker",),
 }
 
 
-class TooManyInFlight(Exception):
+class TooManyInFlightError(Exception):
     """More requests are in the system at once than the simulator holds."""
 
 
@@ -60,6 +69,7 @@ class Plane:
         done = (self.now - row["since"]) * max(0.0, row["rate"])
         row["left"] = max(0.0, row["left"] - done)
         row["since"], row["rate"] = self.now, per_second
+        self._room_on_agenda()
         self._call(make_due, source)
 
     def has(self, name: str) -> bool:
@@ -96,6 +106,9 @@ class Plane:
         for index in np.flatnonzero(self.world.pools["waiting"]):
             self._need(1)
             self._call(serve_line, int(index))
+        for index in range(len(program.channels)):
+            self._need(len(self.world.partitions))
+            self._call(serve_channel, index)
         return True
 
     def _call(self, function: Callable[..., object], *arguments: object) -> object:
@@ -125,22 +138,23 @@ class Plane:
     def _need(self, count: int) -> None:
         while self.world.clock["spare"][0] < count + self.program.reserve:
             self._make_room(tokens=True)
+        self._room_on_agenda(count)
 
     def _make_room(self, tokens: bool = False) -> None:
         """Double the tables of tokens or messages, whichever is short."""
         world, clock = self.world, self.world.clock[0]
-        if tokens or clock["spare"] < self.program.reserve:
+        if not tokens and clock["pending"] + self.program.reserve > len(world.due):
+            self._room_on_agenda()
+        elif tokens or clock["spare"] < self.program.reserve:
             size = len(world.tokens)
             if size >= TOKENS_MAX:
-                raise TooManyInFlight
+                raise TooManyInFlightError
             for name in BY_TOKEN:
                 world.replace(name, grown(getattr(world, name), 2 * size))
             chained(world.tokens[size:], size)
             world.tokens["behind"][-1] = clock["free"]
-            clock["free"], clock["spare"] = size, clock["spare"] + size
-            # Besides one event a token there are stale ones: of timers, sources, broken-off work.
-            for name in ("due", "order", "who"):
-                world.replace(name, grown(getattr(world, name), 4 * size + 4096))
+            clock["free"] = np.int32(size)
+            clock["spare"] += size
         else:
             size = len(world.messages)
             world.replace("messages", grown(world.messages, 2 * size))
@@ -148,6 +162,14 @@ class Plane:
             world.messages["behind"][-1] = clock["free_message"]
             clock["free_message"] = size
             clock["spare_messages"] += size
+
+    def _room_on_agenda(self, count: int = 0) -> None:
+        """Make the agenda hold `count` more: besides an event a token it has stale ones."""
+        world = self.world
+        while world.clock["pending"][0] + count + self.program.reserve > len(world.due):
+            for name in ("due", "order", "who"):
+                table = getattr(world, name)
+                world.replace(name, grown(table, 2 * len(table)))
 
 
 def grown(table: np.ndarray, size: int) -> np.ndarray:

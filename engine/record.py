@@ -83,13 +83,27 @@ class Recorder:
         pools["waiting_area"] += pools["waiting"] * elapsed
         channels = world.channels.copy()
         channels["waiting_area"] += channels["waiting"] * (now - channels["last"])
-        return Snapshot(now, pools, world.meters.copy(), world.stores.copy(), channels,
-                        world.visits.copy(), world.journeys.copy(), world.ledgers.copy())  # fmt: skip
+        return Snapshot(
+            now,
+            pools,
+            world.meters.copy(),
+            world.stores.copy(),
+            channels,
+            world.visits.copy(),
+            world.journeys.copy(),
+            world.ledgers.copy(),
+        )
 
     def _baseline(self) -> Baseline:
         world = self.plane.world
-        return Baseline(self.counters(), world.latency.copy(), world.shares.copy(),
-                        world.waits.copy(), world.stays.copy(), world.reasons.copy())  # fmt: skip
+        return Baseline(
+            self.counters(),
+            world.latency.copy(),
+            world.shares.copy(),
+            world.waits.copy(),
+            world.stays.copy(),
+            world.reasons.copy(),
+        )
 
 
 def edges(bins: np.ndarray, per_octave: int) -> np.ndarray:
@@ -124,5 +138,7 @@ def quantiles(histogram: np.ndarray, wanted: tuple[float, ...]) -> np.ndarray:
             if place == 0:  # all below a microsecond, an immediate answer among them
                 found[index, column] = 0.0
                 continue
-            found[index, column] = BIN_EDGES[place] + part * (BIN_EDGES[place + 1] - BIN_EDGES[place])
+            found[index, column] = BIN_EDGES[place] + part * (
+                BIN_EDGES[place + 1] - BIN_EDGES[place]
+            )
     return found.reshape(*histogram.shape[:-1], len(wanted))

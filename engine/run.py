@@ -14,7 +14,7 @@ import simpy
 
 from engine.component import ControlPlane
 from engine.errors import ScenarioError
-from engine.plane import TOKENS_MAX, Plane, TooManyInFlight
+from engine.plane import TOKENS_MAX, Plane, TooManyInFlightError
 from engine.record import Recorder
 from engine.result import Result
 
@@ -62,10 +62,10 @@ class Simulation(ControlPlane):
         try:
             self.env.run(until=until)
             self.plane.advance(until)
-        except TooManyInFlight:
+        except TooManyInFlightError:
             raise ScenarioError(
-                f"at {self.plane.now:.1f} s more than {TOKENS_MAX:,} requests are in the system at once;"
-                " lower client.requests_per_second, or set time-outs and queue limits"
+                f"at {self.plane.now:.1f} s more than {TOKENS_MAX:,} requests are in the system"
+                " at once; lower client.requests_per_second, or set time-outs and queue limits"
             ) from None
 
     def change(self, path: str, value: Any) -> None:
@@ -77,7 +77,9 @@ class Simulation(ControlPlane):
         scenario = self.scenario.change(changes)
         if not self.plane.adopt(scenario.program()):
             names = ", ".join(changes)
-            raise ScenarioError(f"{names} alters the structure of a running system; start a new run with it")
+            raise ScenarioError(
+                f"{names} alters the structure of a running system; start a new run with it"
+            )
         self.scenario = scenario
         client = scenario.client
         if client.arrivals == "open":
@@ -124,7 +126,7 @@ def simulate(scenario: Scenario, seed: int = 7) -> Result:
 
 def warm_up() -> None:
     """Compile the kernel, or load what was compiled before; about a minute the first time."""
-    from engine.scenario import load
+    from engine.reading import load  # noqa: PLC0415  (only the first start needs a preset)
 
     for name in ("amazon", "monolith"):
         run = Simulation(load(name).change({"duration_seconds": 2, "warm_up_seconds": 0}))

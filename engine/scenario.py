@@ -6,11 +6,11 @@ scenario is parsed at the border, here, and trusted inside.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-import pathlib
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -30,12 +30,13 @@ from engine.layers import (
 )
 from engine.program import LAYERS, Program
 
-FILE_MAX = 1_000_000  # bytes; the largest preset has a hundredth of it
 DEPTH_MAX = 60
 STEPS_MAX = 500
-PRESETS = pathlib.Path(__file__).parents[1] / "presets"
 
-AnyStep = Annotated[Union[tuple(Step.kinds.values())], Field(discriminator="do")]
+if TYPE_CHECKING:
+    AnyStep = Step
+else:
+    AnyStep = Annotated[Union[tuple(Step.kinds.values())], Field(discriminator="do")]  # noqa: UP007
 for _kind in Step.kinds.values():
     _kind.model_rebuild(_types_namespace={"AnyStep": AnyStep})
 
@@ -45,9 +46,12 @@ class Dataset(Frozen):
 
     keys: int = Field(default=10_000, ge=1, le=10_000_000, description="How many there are.")
     zipf: float = Field(
-        default=0.9, ge=0, le=3,
+        default=0.9,
+        ge=0,
+        le=3,
         description="Zipf exponent of their popularity; 0: all alike. Web objects: 0.64 to 0.83"
-                    " (Breslau et al. 1999); Twitter's caches: mostly 1 to 1.5 (Yang et al. 2020).")  # fmt: skip
+        " (Breslau et al. 1999); Twitter's caches: mostly 1 to 1.5 (Yang et al. 2020).",
+    )
 
 
 class Journey(Frozen):
@@ -73,15 +77,23 @@ class Prices(Frozen):
     Rounded from AWS's public on-demand list for us-east-1 in 2024; set your own.
     """
 
-    app_core_usd_per_hour: float = Field(0.045, ge=0, description="A vCPU of a c7i server.")
-    balancer_usd_per_hour: float = Field(0.03, ge=0, description="An application load balancer.")
-    cdn_usd_per_million: float = Field(1.0, ge=0, description="CloudFront, HTTPS requests.")
-    cache_usd_per_hour: float = Field(0.16, ge=0, description="A cache.m7g.large node.")
-    database_usd_per_hour: float = Field(0.36, ge=0, description="A db.m6g.xlarge server.")
-    search_usd_per_hour: float = Field(0.26, ge=0, description="Two m6g.large.search nodes.")
-    worker_usd_per_hour: float = Field(0.045, ge=0, description="A vCPU.")
-    broker_usd_per_hour: float = Field(0.63, ge=0, description="Three kafka.m5.large brokers.")
-    observability_usd_per_hour: float = Field(0.2, ge=0, description="A host for metrics and traces.")
+    app_core_usd_per_hour: float = Field(default=0.045, ge=0, description="A vCPU of a c7i server.")
+    balancer_usd_per_hour: float = Field(
+        default=0.03, ge=0, description="An application load balancer."
+    )
+    cdn_usd_per_million: float = Field(default=1.0, ge=0, description="CloudFront, HTTPS requests.")
+    cache_usd_per_hour: float = Field(default=0.16, ge=0, description="A cache.m7g.large node.")
+    database_usd_per_hour: float = Field(default=0.36, ge=0, description="A db.m6g.xlarge server.")
+    search_usd_per_hour: float = Field(
+        default=0.26, ge=0, description="Two m6g.large.search nodes."
+    )
+    worker_usd_per_hour: float = Field(default=0.045, ge=0, description="A vCPU.")
+    broker_usd_per_hour: float = Field(
+        default=0.63, ge=0, description="Three kafka.m5.large brokers."
+    )
+    observability_usd_per_hour: float = Field(
+        default=0.2, ge=0, description="A host for metrics and traces."
+    )
 
 
 class Expectation(Frozen):
@@ -96,11 +108,26 @@ class Scenario(Frozen):
 
     title: str = Field(default="Scenario", max_length=80)
     blurb: str = Field(default="", max_length=600)
-    duration_seconds: float = knob(60.0, "Duration", unit="s", low=0.1, high=86_400, step=10,
-                                   slider_high=600, help="How long to simulate.")  # fmt: skip
-    warm_up_seconds: float = knob(5.0, "Warm-up", unit="s", low=0, high=43_200, step=1,
-                                  slider_high=60,
-                                  help="Left out of all figures but the time series.")  # fmt: skip
+    duration_seconds: float = knob(
+        60.0,
+        "Duration",
+        unit="s",
+        low=0.1,
+        high=86_400,
+        step=10,
+        slider_high=600,
+        help="How long to simulate.",
+    )
+    warm_up_seconds: float = knob(
+        5.0,
+        "Warm-up",
+        unit="s",
+        low=0,
+        high=43_200,
+        step=1,
+        slider_high=60,
+        help="Left out of all figures but the time series.",
+    )
     client: Client = Client()
     edge: Edge = Edge()
     application: Application = Application()
@@ -120,7 +147,9 @@ class Scenario(Frozen):
         if not journeys:
             raise ValueError("there is no journey; add at least one")
         if not any(journey.weight > 0 for journey in journeys.values()):
-            raise ValueError("the weights of all journeys are 0; give at least one a weight above 0")
+            raise ValueError(
+                "the weights of all journeys are 0; give at least one a weight above 0"
+            )
         if sum(1 for journey in journeys.values() for _ in journey.walk()) > STEPS_MAX:
             raise ValueError(f"there are more than {STEPS_MAX} steps; leave some out")
         return journeys
@@ -129,9 +158,10 @@ class Scenario(Frozen):
     def names_exist(self) -> Scenario:
         """Every name that a journey uses exists; the warm-up is shorter than the run."""
         known: dict[str, Mapping[str, object]] = {
-            "service": self.application.services, "dataset": self.datasets,
+            "service": self.application.services,
+            "dataset": self.datasets,
             "worker": self.asynchronous.kinds,
-        }  # fmt: skip
+        }
         for name, journey in self.journeys.items():
             for path, step in journey.walk():
                 for kind, wanted in step.names():
@@ -174,13 +204,20 @@ class Scenario(Frozen):
 
     def cached_datasets(self) -> list[str]:
         """Return the datasets that are read through the cache."""
-        return sorted({step.names()[0][1] for _, _, step in self.walk()
-                       if getattr(step, "do", "") == "lookup"})  # fmt: skip
+        return sorted(
+            {
+                step.names()[0][1]
+                for _, _, step in self.walk()
+                if getattr(step, "do", "") == "lookup"
+            }
+        )
 
     def writes(self, dataset: str) -> bool:
         """Return whether some journey writes a dataset."""
-        return any(getattr(step, "do", "") == "write" and step.names()[0][1] == dataset
-                   for _, _, step in self.walk())  # fmt: skip
+        return any(
+            getattr(step, "do", "") == "write" and step.names()[0][1] == dataset
+            for _, _, step in self.walk()
+        )
 
     def bill(self) -> list[Line]:
         """Return what everything that is on costs an hour."""
@@ -190,7 +227,9 @@ class Scenario(Frozen):
         """Return the value at a dotted path such as `application.replicas`."""
         value: Any = self.model_dump(mode="json")
         for index, part in enumerate(path.split(".")):
-            value = _inside(value, part, ".".join(path.split(".")[:index]), path)[part_of(value, part)]
+            value = _inside(value, part, ".".join(path.split(".")[:index]), path)[
+                part_of(value, part)
+            ]
         return value
 
     def digest(self) -> str:
@@ -214,7 +253,7 @@ class Scenario(Frozen):
     def to_yaml(self) -> str:
         """Return the scenario as YAML; loading it gives the same scenario."""
         tree = self.model_dump(mode="json", exclude_defaults=True)
-        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
+        return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100))
 
     # ------------------------------------------------------------ mechanisms
 
@@ -233,17 +272,21 @@ class Scenario(Frozen):
         for name, journey in self.journeys.items():
             starts.append(program.begin(name))
             program.journeys.append(name)
-            self.client.emit(program, lambda: self.edge.resolve(program),
-                             lambda steps=journey.steps: self._emit(program, steps))  # fmt: skip
+            self.client.emit(
+                program,
+                lambda: self.edge.resolve(program),
+                functools.partial(self.emit, program, journey.steps),
+            )
             program.flush()
         self.client.source(program, self, starts)
         self.observability.emit(program)
         return program
 
-    def _emit(self, program: Program, steps: tuple[Step, ...]) -> None:
+    def emit(self, program: Program, steps: tuple[Step, ...]) -> None:
+        """Emit steps one after the other."""
         for step in steps:
             within = getattr(step, "then", ())
-            step.emit(program, self, lambda within=within: self._emit(program, within))
+            step.emit(program, self, functools.partial(self.emit, program, within))
 
 
 def part_of(node: Any, part: str) -> Any:
@@ -258,8 +301,9 @@ def _inside(node: Any, part: str, where: str, path: str) -> Any:
     if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
         return node
     names = node if isinstance(node, dict) else ()
-    raise ScenarioError(f"{path} does not exist: {where or 'a scenario'} has no {part!r}"
-                        f"{close_to(part, names)}")  # fmt: skip
+    raise ScenarioError(
+        f"{path} does not exist: {where or 'a scenario'} has no {part!r}{close_to(part, names)}"
+    )
 
 
 # ---------------------------------------------------------------- reading
@@ -277,7 +321,9 @@ def parse(tree: Any) -> Scenario:
     except ValidationError as error:
         raise ScenarioError(_line(error)) from None
     except RecursionError:
-        raise ScenarioError(f"the scenario is nested deeper than {DEPTH_MAX} levels; flatten it") from None
+        raise ScenarioError(
+            f"the scenario is nested deeper than {DEPTH_MAX} levels; flatten it"
+        ) from None
 
 
 def _line(error: ValidationError) -> str:
@@ -300,85 +346,3 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         field = getattr(kind, "model_fields", {}).get(str(part))
         kind = field.annotation if field else None
     return list(getattr(kind, "model_fields", {}))
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without what scenarios do not need: aliases, duplicate keys, great depth."""
-
-    depth = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise ScenarioError(f"line {mark.line + 1} uses a YAML alias; write the value out instead")
-        self.depth += 1
-        if self.depth > DEPTH_MAX:
-            mark = self.peek_event().start_mark
-            raise ScenarioError(f"line {mark.line + 1} is nested deeper than {DEPTH_MAX} levels; flatten it")
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self.depth -= 1
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise ScenarioError(f"line {key.start_mark.line + 1} says {shown(key.value)} a second"
-                                    " time; leave one out")  # fmt: skip
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def read_text(text: str, name: str = "the text") -> Scenario:
-    """Return the scenario that YAML or JSON text says."""
-    if len(text.encode("utf-8", "replace")) > FILE_MAX:
-        raise ScenarioError(f"{name} has {len(text):,} characters; a scenario has at most {FILE_MAX:,}")
-    try:
-        tree = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader, made stricter)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ScenarioError(f"{name}{line} is not YAML: {error.problem}; mend that line") from None
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"{name} is not YAML: {' '.join(str(error).split())[:120]}") from None
-    except (RecursionError, ValueError) as error:
-        if isinstance(error, ScenarioError):
-            raise ScenarioError(f"{name}: {error}") from None
-        raise ScenarioError(f"{name} is not YAML: {shown(str(error))}") from None
-    try:
-        return parse(tree)
-    except ScenarioError as error:
-        raise ScenarioError(f"{name}: {error}") from None
-
-
-def presets() -> dict[str, PresetInfo]:
-    """Return the presets that ship, by name."""
-    found = {}
-    for path in sorted(PRESETS.glob("*.yaml")):
-        scenario = load(path.stem)
-        found[path.stem] = PresetInfo(title=scenario.title, blurb=scenario.blurb)
-    return found
-
-
-class PresetInfo(Frozen):
-    """What a preset is called and about."""
-
-    title: str
-    blurb: str
-
-
-def load(name: str | pathlib.Path) -> Scenario:
-    """Return the preset of this name, or the scenario in this YAML or JSON file."""
-    names = {path.stem: path for path in PRESETS.glob("*.yaml")}
-    path = names.get(str(name), pathlib.Path(name))
-    try:
-        size = path.stat().st_size
-        if size > FILE_MAX:
-            raise ScenarioError(f"{path} has {size:,} bytes; a scenario has at most {FILE_MAX:,}")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ScenarioError(f"{name} is neither a preset nor a file{close_to(str(name), names)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path} cannot be read as text: {shown(str(error))}") from None
-    return read_text(text, str(name))

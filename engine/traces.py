@@ -49,7 +49,7 @@ class Trace(Frozen):
     spans: tuple[Span, ...]
 
 
-def pick(world: World, program: Program, journey: int, which: Which, latency_s: float) -> int | None:
+def pick(world: World, journey: int, which: Which, latency_s: float) -> int | None:
     """Return the place of the kept trace that shows best what is asked for."""
     rows = world.traces[journey]
     if which == "failed":
@@ -73,11 +73,24 @@ def read(world: World, program: Program, journey: int, place: int, title: str) -
     failed = place >= STRATA
     reason = reasons.get(int(row["reason"]), "") if failed else ""
     born = float(row["born"])
-    spans = _spans(program, [*front, *behind], born, float(row["latency"]), reason,
-                   truncated=int(row["leaves"]) > LEAVES)  # fmt: skip
-    return Trace(journey=program.journeys[journey], title=title, request=int(row["request"]),
-                 latency_ms=float(row["latency"]) * 1e3, started_s=born,
-                 outcome="failed" if failed else "answered", reason=reason, spans=tuple(spans))  # fmt: skip
+    spans = _spans(
+        program,
+        [*front, *behind],
+        born,
+        float(row["latency"]),
+        reason,
+        truncated=int(row["leaves"]) > LEAVES,
+    )
+    return Trace(
+        journey=program.journeys[journey],
+        title=title,
+        request=int(row["request"]),
+        latency_ms=float(row["latency"]) * 1e3,
+        started_s=born,
+        outcome="failed" if failed else "answered",
+        reason=reason,
+        spans=tuple(spans),
+    )
 
 
 class _Visit:
@@ -88,8 +101,14 @@ class _Visit:
         self.tags: dict[str, str] = {}
 
 
-def _spans(program: Program, leaves: Sequence[np.void], born: float, latency: float, reason: str,
-           truncated: bool) -> list[Span]:  # fmt: skip
+def _spans(
+    program: Program,
+    leaves: Sequence[np.void],
+    born: float,
+    latency: float,
+    reason: str,
+    truncated: bool,
+) -> list[Span]:
     """Build the tree: a leaf opens the visits on its way up, and stretches those that are open.
 
     A visit is opened again when the program comes back to an earlier step of it: a retry.
@@ -101,11 +120,7 @@ def _spans(program: Program, leaves: Sequence[np.void], born: float, latency: fl
     critical: set[int] = set()
     for leaf in leaves:
         row, start, end = int(leaf["step"]), born + float(leaf["start"]), born + float(leaf["end"])
-        node = program.node_of[row]
-        path = []
-        while node != NOBODY:
-            path.append(node)
-            node = program.nodes[node].parent
+        path = program.way_up(row)
         again = row <= last_row.get(path[0], -1) and len(path) > 1
         for depth, node in enumerate(reversed(path)):
             if node not in open_at or (again and depth == len(path) - 1):
@@ -126,16 +141,29 @@ def _spans(program: Program, leaves: Sequence[np.void], born: float, latency: fl
     spans = []
     if visits and not program.nodes[visits[0].node].background:
         visits[0].start, visits[0].end = born, born + latency
-    deepest = max((i for i in range(len(visits)) if i in critical), key=lambda i: visits[i].end, default=0)
+    deepest = max(
+        (i for i in range(len(visits)) if i in critical), key=lambda i: visits[i].end, default=0
+    )
     for index, visit in enumerate(visits):
-        node = program.nodes[visit.node]
-        station = program.stations[node.station]
+        here_node = program.nodes[visit.node]
+        station = program.stations[here_node.station]
         if truncated and index == 0:
             visit.tags["spans"] = f"only the first {LEAVES} are kept"
-        spans.append(Span(
-            id=index, parent=parents[index], station=station.name, title=station.title,
-            operation=node.operation, layer=station.layer, start_ms=(visit.start - born) * 1e3,
-            wait_ms=visit.wait * 1e3, duration_ms=(visit.end - visit.start) * 1e3,
-            critical=index in critical, background=node.background, tags=visit.tags,
-            error=reason if reason and index in {0, deepest} else ""))  # fmt: skip
+        spans.append(
+            Span(
+                id=index,
+                parent=parents[index],
+                station=station.name,
+                title=station.title,
+                operation=here_node.operation,
+                layer=station.layer,
+                start_ms=(visit.start - born) * 1e3,
+                wait_ms=visit.wait * 1e3,
+                duration_ms=(visit.end - visit.start) * 1e3,
+                critical=index in critical,
+                background=here_node.background,
+                tags=visit.tags,
+                error=reason if reason and index in {0, deepest} else "",
+            )
+        )
     return spans

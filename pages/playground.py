@@ -4,8 +4,10 @@ import streamlit as st
 
 from pages.parts import charts, state
 from pages.parts.flowmap import flowmap, picked
-from pages.parts.inspector import inspector
-from pages.parts.navigation import enter_through_the_door
+from pages.parts.frame import enter
+from pages.parts.inspector import choose_part, inspector
+
+INSPECTOR_HEIGHT = 432  # as high as the map, its key numbers and its player beside it
 
 
 def select() -> None:
@@ -13,18 +15,17 @@ def select() -> None:
     st.session_state[state.STATION] = picked()
 
 
-enter_through_the_door(entered=state.PRESET in st.session_state)
-run, problem = state.current()
-for line in (problem, *state.link_problems(run)):
-    if line:
-        st.warning(line, icon="⚠️")
+run = enter()
 
-selected = st.session_state.get(state.STATION)
 left, right = st.columns([3.35, 1], gap="small")
 below = st.container(key="charts")
+with right:
+    box = st.container(border=True, height=INSPECTOR_HEIGHT, gap="xsmall", key="inspector")
+with box:
+    selected = choose_part(run)
 with left:
     flowmap(run, selected, select)
-# The charts belong to the answer, so they go to the browser before the inspector's many small parts.
+# The charts belong to the answer, so they go to the browser before the inspector's small parts.
 with below:
     over_time = (
         charts.latency_over_time(run),
@@ -34,5 +35,5 @@ with below:
     for column, chart in zip(st.columns(3, gap="small"), over_time, strict=True):
         with column:
             charts.show(chart, run)
-with right:
-    inspector(run)
+with box:
+    inspector(run, selected)

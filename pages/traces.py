@@ -1,12 +1,15 @@
 """Traces: one request, from the click to the answer, and whose time it was."""
 
+from typing import Literal
+
 import streamlit as st
 
 from pages.parts import charts, state, words
-from pages.parts.navigation import enter_through_the_door
+from pages.parts.frame import enter
 from pages.parts.waterfall import shares, waterfall
 
-WHICH = {
+Which = Literal["p50", "p95", "p99", "slowest", "failed"]
+WHICH: dict[Which, str] = {
     "p50": "a typical one (half are faster)",
     "p95": "a slow one (95 of 100 are faster)",
     "p99": "a very slow one (99 of 100 are faster)",
@@ -15,10 +18,9 @@ WHICH = {
 }
 
 
-def choose(run: state.Run) -> tuple[str, str]:
+def choose(run: state.Run) -> tuple[str, Which]:
     """Draw the choices and return the journey and which of its requests."""
     titles = run.result.journeys["title"]
-    state.accept("journey", titles.index)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choices"):
         journey = st.segmented_control(
             "Journey",
@@ -26,7 +28,7 @@ def choose(run: state.Run) -> tuple[str, str]:
             format_func=lambda name: str(titles[name]),
             default=str(titles.index[-1]),
             required=True,
-            key="journey",
+            key=state.JOURNEY,
             bind="query-params",
         )
         which = st.segmented_control(
@@ -37,14 +39,10 @@ def choose(run: state.Run) -> tuple[str, str]:
             key="which",
             bind="query-params",
         )
-    return str(journey), str(which)
+    return str(journey), which
 
 
-enter_through_the_door(entered=state.PRESET in st.session_state)
-run, problem = state.current()
-for line in (problem, *state.link_problems(run)):
-    if line:
-        st.warning(line, icon="⚠️")
+run = enter()
 journey, which = choose(run)
 title = str(run.result.journeys.at[journey, "title"])
 trace = run.result.trace(journey, which)
@@ -52,11 +50,10 @@ trace = run.result.trace(journey, which)
 if trace is None and which == "failed":
     st.info(
         f"No request of “{words.plain(title)}” failed in this run. To see one, take capacity away: "
-        "fewer replicas, threads or workers on the left, or more requests per second.",
-        icon="✓",
+        "fewer servers, threads or workers on the left, or more requests per second."
     )
 elif trace is None:
-    st.info(f"No request of “{words.plain(title)}” was answered in this run.", icon="–")
+    st.info(f"No request of “{words.plain(title)}” was answered in this run.")
 else:
     waterfall(trace, f"{title}: {WHICH[which]}")
 
@@ -74,13 +71,13 @@ with left, st.container(gap="xsmall"):
         alt="Share of each layer in the latency, split into working, waiting and network",
     )
     st.caption(
-        "Each bar is a whole latency, split by layer. Solid is working, striped is waiting in line, "
-        "dotted is the network. Slow requests mostly wait: compare the stripes."
+        "Each bar is a whole latency, split by layer. Solid is working, striped is waiting in "
+        "line, dotted is the network. Where slow requests have more stripes, a line is to blame."
     )
 with right, st.container(gap="xsmall"):
     st.markdown("**How long do requests take?**")
-    row = run.result.journeys.loc[journey]
-    marks = {name.upper(): float(row[f"latency_ms_{name}"]) for name in ("p50", "p95", "p99")}
+    row = run.result.journeys.to_dict("index")[journey]
+    marks = {name: float(row[f"latency_ms_{name}"] or 0) for name in ("p50", "p95", "p99")}
     figure = charts.latency_distribution(run.result.latency(journey), marks)
     st.plotly_chart(
         figure,

@@ -14,7 +14,7 @@ from engine.kernel.compile import aside, part
 from engine.kernel.pool import grant, release, settle
 from engine.kernel.randomness import draw
 from engine.kernel.record import keep_background
-from engine.kernel.tables import NOBODY, State, Verdict
+from engine.kernel.tables import NOBODY, Verdict
 from engine.kernel.tokens import free, fresh
 
 
@@ -39,12 +39,16 @@ def publish(step, who, world):
 @aside
 def enqueue(channel_index, place, token, delivery, world):
     """Put a message about a token's request at the end of a partition."""
-    clock, channel, partition = world.clock[0], world.channels[channel_index], world.partitions[place]
+    clock, channel, partition = (
+        world.clock[0],
+        world.channels[channel_index],
+        world.partitions[place],
+    )
     index = clock.free_message
     message = world.messages[index]
     clock.free_message = message.behind
     clock.spare_messages -= 1
-    message.base, message.request, message.key = token.base, token.request, token.key
+    message.root, message.request, message.key = token.root, token.request, token.key
     message.born = clock.now if delivery == 0 else token.born
     message.journey, message.visit, message.sent = token.journey, delivery, clock.now
     message.behind = NOBODY
@@ -87,7 +91,11 @@ def serve(channel_index, worker, world):
 @aside
 def deliver(channel_index, place, worker, world):
     """Take a partition's first message and let a token work on it."""
-    clock, channel, partition = world.clock[0], world.channels[channel_index], world.partitions[place]
+    clock, channel, partition = (
+        world.clock[0],
+        world.channels[channel_index],
+        world.partitions[place],
+    )
     index = partition.head
     message = world.messages[index]
     partition.head = message.behind
@@ -98,7 +106,7 @@ def deliver(channel_index, place, worker, world):
     channel.waiting -= 1
     who = fresh(world)
     token = world.tokens[who]
-    token.base, token.request, token.born = message.base, message.request, message.born
+    token.root, token.request, token.born = message.root, message.request, message.born
     token.key, token.journey, token.visit = message.key, message.journey, message.visit << 6
     token.legs, token.channel, token.partition = message.visit, channel_index, place
     token.source = token.user = NOBODY
@@ -142,7 +150,7 @@ def refuse(who, world):
     if token.legs + 1 < channel.attempts:
         channel.redelivered += 1
         channel.delayed += 1
-        pause = draw(world.dists[channel.again], token.base, 0, token.visit, world)
+        pause = draw(world.dists[channel.again], token.root, 0, token.visit, world)
         token.step = channel.start - 1
         wake(who, clock.now + pause, world)
         verdict = Verdict.WAIT

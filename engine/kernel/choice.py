@@ -24,7 +24,7 @@ def route(step, who, world):
     """Pick a server of a group and note it."""
     group_index = step.site + world.registers[who, step.by]
     token = world.tokens[who]
-    picked = pick(group_index, token.user, token.base, step.label, token.visit, world)
+    picked = pick(group_index, token.user, token.root, step.label, token.visit, world)
     if picked == NOBODY:
         token.reason = step.reason
         return Verdict.FAILED
@@ -140,7 +140,7 @@ def ip_hash(group, client, world):
     for index in range(group.first, group.first + group.count):
         weights += world.pools[index].weight
     octets = np.int64(client)
-    hashed = 89
+    hashed = np.int64(89)
     for _ in range(IP_HASH_TRIES + 1):
         for shift in range(16, -1, -8):
             hashed = (hashed * 113 + ((octets >> shift) & 255)) % 6271
@@ -182,7 +182,7 @@ def weighted_index(choice, u, world):
 def split(step, who, world):
     """Draw one of several ways by weight."""
     token = world.tokens[who]
-    u = uniform(token.base, step.label, token.visit)
+    u = uniform(token.root, step.label, token.visit)
     world.registers[who, step.register] = weighted_index(world.choices[step.site], u, world)
     return Verdict.NEXT
 
@@ -192,7 +192,7 @@ def draw_key(step, who, world):
     """Draw the token's key by popularity: inverse transform, from a guide table on."""
     token = world.tokens[who]
     space = world.keyspaces[step.site]
-    u = uniform(token.base, step.label, 0)  # a retry asks for the same thing
+    u = uniform(token.root, step.label, 0)  # a retry asks for the same thing
     if space.guides == 0:  # all alike
         token.key = int(u * space.count)
         return Verdict.NEXT

@@ -25,7 +25,9 @@ HERE = pathlib.Path(__file__).parent
 
 def digest() -> str:
     """Return a short digest of the kernel's sources and of what compiles them."""
-    seen = hashlib.sha256(f"{numba.__version__} {os.environ.get('STRATA_BOUNDSCHECK', '')}".encode())
+    seen = hashlib.sha256(
+        f"{numba.__version__} {os.environ.get('STRATA_BOUNDSCHECK', '')}".encode()
+    )
     for path in sorted(HERE.glob("*.py")):
         seen.update(path.read_bytes())
     return seen.hexdigest()[:16]

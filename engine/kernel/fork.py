@@ -5,8 +5,6 @@ JOIN    the end of a leg.
 GATHER  behind FORK: the parent fails if a leg has failed.
 """
 
-import numpy as np
-
 from engine.kernel.agenda import wake
 from engine.kernel.compile import aside, part
 from engine.kernel.tables import ACCOUNTS, LEAVES, REGISTERS, State, Verdict
@@ -25,7 +23,7 @@ def fork(step, who, world):
             number += 1
             leg = fresh(world)
             token = world.tokens[leg]
-            token.base, token.request, token.born = parent.base, parent.request, clock.now
+            token.root, token.request, token.born = parent.root, parent.request, clock.now
             token.key, token.journey, token.user = parent.key, parent.journey, parent.user
             token.source, token.parent = parent.source, who
             token.visit = parent.visit + (number << 12)

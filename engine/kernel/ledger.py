@@ -28,7 +28,7 @@ def check(step, who, world):
     """Count a read, and whether it came before the last write had arrived."""
     ledger, token = world.ledgers[step.site], world.tokens[who]
     dist = world.dists[step.dist + world.registers[who, step.by]]
-    lag = draw(dist, token.base, step.label, token.visit, world)
+    lag = draw(dist, token.root, step.label, token.visit, world)
     ledger.checks += 1
     if world.clock[0].now - world.marks[ledger.first + token.key] < lag:
         ledger.stale += 1

@@ -1,8 +1,8 @@
 """The loop: take the earliest event, let what it wakes walk until it must wait, go on."""
 
-from engine.kernel.agenda import put as schedule
 from engine.kernel.agenda import close_hole, take, wake
-from engine.kernel.channel import acknowledge, publish, refuse, requeue
+from engine.kernel.agenda import put as schedule
+from engine.kernel.channel import acknowledge, publish, refuse, requeue, serve
 from engine.kernel.choice import draw_key, look_up, route, split
 from engine.kernel.compile import aside, door, entry, part
 from engine.kernel.fork import fork, gather, join
@@ -21,31 +21,36 @@ from engine.kernel.tokens import free, fresh
 def run_until(deadline, reserve, world):
     """Play every event due by `deadline`.
 
-    Returns True when done, False when fewer than `reserve` tokens or messages are free:
-    the caller then makes room and calls again.  Nothing is lost in between.
+    Returns True when done, False when fewer than `reserve` tokens, messages or places on
+    the agenda are free: the caller then makes room and calls again.  Nothing is lost.
     """
     clock = world.clock[0]
     while True:
         close_hole(world)
         if clock.pending == 0 or world.due[0] > deadline:
             break
-        if clock.spare < reserve or clock.spare_messages < reserve:
+        if (
+            clock.spare < reserve
+            or clock.spare_messages < reserve
+            or clock.pending + reserve > len(world.due)
+        ):
             return False
         event, order = take(world)
-        index, kind = event >> 2, event & 3
-        if kind == Kind.TOKEN:
-            if world.tokens[index].order == order:
-                walk(index, False, world)
-        elif kind == Kind.SOURCE:
-            if world.sources[index].order == order:
-                walk(arrive(index, world), False, world)
-        elif world.lanes[index].order == order:
-            heir = due_timer(index, world)
-            while heir != NOBODY:
-                walk(heir, True, world)
-                heir = due_timer(index, world)
+        who = awake(event >> 2, event & 3, order, world)
+        if who != NOBODY:
+            walk(who, event & 3 == Kind.LANE, world)
     clock.now = deadline
     return True
+
+
+@part
+def awake(index, kind, order, world):
+    """Return the token that an event lets walk; NOBODY if the event counts no more."""
+    if kind == Kind.TOKEN:
+        return index if world.tokens[index].order == order else NOBODY
+    if kind == Kind.SOURCE:
+        return arrive(index, world) if world.sources[index].order == order else NOBODY
+    return due_timer(index, world) if world.lanes[index].order == order else NOBODY
 
 
 @part
@@ -120,7 +125,7 @@ def perform(step, row, who, world):
     if op == Op.GATHER:
         return gather(who, world)
     if op == Op.ARRIVE:
-        return ask(step, who, world)
+        return ask(who, world)
     if op == Op.LEAVE:
         free(who, world)
         return Verdict.OVER
@@ -136,7 +141,7 @@ def hold(row, who, world):
     while True:
         step = world.steps[row]
         dist = world.dists[step.dist + world.registers[who, step.by]]
-        end = start + draw(dist, token.base, step.label, token.visit, world)
+        end = start + draw(dist, token.root, step.label, token.visit, world)
         leaf(who, start, end, row, step.account, world)
         start = end
         row = token.step
@@ -152,7 +157,7 @@ def hold(row, who, world):
 def chance(step, who, world):
     """Jump with probability `number`."""
     token = world.tokens[who]
-    if uniform(token.base, step.label, token.visit) < step.number:
+    if uniform(token.root, step.label, token.visit) < step.number:
         token.step = step.jump
     return Verdict.NEXT
 
@@ -226,13 +231,21 @@ def serve_line(index, world):
 
 
 @door
+def serve_channel(index, world):
+    """Let idle workers that a channel has gained take what waits."""
+    channel = world.channels[index]
+    for place in range(channel.first, channel.first + channel.partitions):
+        serve(index, world.partitions[place].worker, world)
+
+
+@door
 def launch(row, key, journey, world):
     """Start a token of the control plane's own at a step, as a message about a key."""
     who = fresh(world)
     token = world.tokens[who]
     world.clock[0].errands += 1
     token.request = -world.clock[0].errands
-    token.base = base_of(world.clock[0].seed, token.request)
+    token.root = base_of(world.clock[0].seed, token.request)
     token.born = world.clock[0].now
     token.key, token.journey, token.step = key, journey, row
     token.source = token.user = NOBODY

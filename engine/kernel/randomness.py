@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from engine.kernel.compile import aside, part
-from engine.kernel.tables import Shape
+from engine.kernel.tables import Family
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -45,10 +45,10 @@ def uniform(base, label, visit):
 @part
 def draw(dist, base, label, visit, world):
     """Return a value of a distribution; the two commonest families without a call."""
-    if dist.shape == Shape.CONSTANT:
+    if dist.family == Family.CONSTANT:
         return dist.a
     u = uniform(base, label, visit)
-    if dist.shape == Shape.EXPONENTIAL:
+    if dist.family == Family.EXPONENTIAL:
         return -dist.a * math.log(u)
     return transform(dist, u, base, label, visit, world.samples)
 
@@ -62,16 +62,16 @@ def transform(dist, u, base, label, visit, samples):
     `count` sorted samples from `first`, linear between them; ERLANG mean a in `count`
     exponential phases.
     """
-    if dist.shape == Shape.LOGNORMAL:
+    if dist.family == Family.LOGNORMAL:
         return math.exp(dist.a + dist.b * normal_quantile(u))
-    if dist.shape == Shape.UNIFORM:
+    if dist.family == Family.UNIFORM:
         return dist.a + (dist.b - dist.a) * u
-    if dist.shape == Shape.BIMODAL:
+    if dist.family == Family.BIMODAL:
         mean = dist.a if u >= dist.c else dist.b
         if dist.count == 1:
-            return -mean * math.log(uniform(base, label + GOLDEN, visit))
+            return -mean * math.log(uniform(base, label + FIRST, visit))
         return mean
-    if dist.shape == Shape.ERLANG:
+    if dist.family == Family.ERLANG:
         total = math.log(u)
         for phase in range(1, dist.count):
             total += math.log(uniform(base, label + np.uint64(phase) * SECOND, visit))

@@ -65,7 +65,7 @@ def answered(who, world):
     journey = world.journeys[token.journey]
     journey.answered += 1
     journey.in_flight -= 1
-    journey.sum += latency
+    journey.seconds += latency
     place = bin_of(latency)
     world.latency[token.journey, place] += 1
     world.window[place] += 1

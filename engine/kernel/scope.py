@@ -41,7 +41,11 @@ def open_try(step, who, world):
     token = world.tokens[who]
     row = token.step - 1
     depth = token.depth
-    if depth > 0 and world.scopes[who, depth - 1].resting and world.scopes[who, depth - 1].step == row:
+    if (
+        depth > 0
+        and world.scopes[who, depth - 1].resting
+        and world.scopes[who, depth - 1].step == row
+    ):
         depth -= 1
         world.scopes[who, depth].resting = 0
     else:
@@ -50,7 +54,7 @@ def open_try(step, who, world):
         scope.lane = NOBODY
         token.depth = depth + 1
     if step.site != NOBODY:
-        patience = draw(world.dists[step.dist], token.base, step.label, token.visit, world)
+        patience = draw(world.dists[step.dist], token.root, step.label, token.visit, world)
         arm(who, depth, step.site, world.clock[0].now + patience, world)
     return Verdict.NEXT
 
@@ -95,7 +99,7 @@ def retry_or_fail(who, world):
             scope.resting = 1
             token.visit += 1
             token.step = scope.step
-            rest = backoff(policy, scope.attempt, token, step, world)
+            rest = backoff(policy, scope.attempt, token, step)
             if rest <= 0.0:
                 return Verdict.NEXT
             now = world.clock[0].now
@@ -111,17 +115,17 @@ def retry_or_fail(who, world):
 
 
 @aside
-def backoff(policy, attempt, token, step, world):
+def backoff(policy, attempt, token, step):
     """Return the rest before retry number `attempt`: exponential, capped, with jitter.
 
     M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
     """
-    rest = policy.base
+    rest = policy.rest
     for _ in range(attempt - 1):
         rest = min(policy.cap, rest * 2.0)
     if policy.jitter == NO_JITTER or rest <= 0.0:
         return rest
-    u = uniform(token.base, step.label, token.visit)
+    u = uniform(token.root, step.label, token.visit)
     if policy.jitter == FULL_JITTER:
         return rest * u
     return rest * (0.5 + 0.5 * u)
@@ -184,17 +188,20 @@ def disarm(who, depth, world):
 
 @aside
 def due_timer(lane_index, world):
-    """Return the heir of the lane's next try whose time is up, or NOBODY and set the alarm."""
-    lane = world.lanes[lane_index]
+    """Return the heir of the lane's first try if its time is up; set the alarm for the next."""
+    lane, now = world.lanes[lane_index], world.clock[0].now
+    heir = NOBODY
+    if lane.head != NOBODY:
+        first = lane.head
+        if world.scopes[first // SCOPES, first % SCOPES].due <= now:
+            heir = give_up(first // SCOPES, first % SCOPES, world)
     if lane.head == NOBODY:
         lane.armed = math.inf
         lane.order = NOBODY
-        return NOBODY
-    due = world.scopes[lane.head // SCOPES, lane.head % SCOPES].due
-    if due > world.clock[0].now:
-        alarm(lane_index, due, world)
-        return NOBODY
-    return give_up(lane.head // SCOPES, lane.head % SCOPES, world)
+    else:
+        due = world.scopes[lane.head // SCOPES, lane.head % SCOPES].due
+        alarm(lane_index, max(due, now), world)
+    return heir
 
 
 @aside
@@ -225,6 +232,7 @@ def give_up(who, depth, world):
     token.orphan, token.parent, token.channel = depth, NOBODY, NOBODY
     cancels = world.retries[world.steps[world.scopes[who, depth].step].jump].cancels
     if cancels and token.state == State.QUEUED:
+        world.meters[world.pools[token.queue].meter].failed += 1
         leave_line(who, world)
         while token.depth > depth:
             token.depth -= 1
@@ -258,7 +266,7 @@ def cut_short(who, heir, world):
     """Charge the heir for what its predecessor was at, up to now and no further."""
     token, new, now = world.tokens[who], world.tokens[heir], world.clock[0].now
     row = token.step - 1
-    if token.state == State.QUEUED or token.state == State.JOINING:
+    if token.state == State.QUEUED or token.state == State.JOINING:  # noqa: PLR1714
         leaf(heir, token.began, now, row, world.steps[row].account, world)
         return
     index = min(new.leaves, LEAVES) - 1

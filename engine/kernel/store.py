@@ -37,7 +37,7 @@ def put(step, who, world):
     """Store the token's key, evicting the least recently used if the store is full."""
     store, token = world.stores[step.site + world.registers[who, step.by]], world.tokens[who]
     entry = world.entries[store.first + token.key]
-    lives = draw(world.dists[store.ttl], token.base, step.label, token.visit, world)
+    lives = draw(world.dists[store.ttl], token.root, step.label, token.visit, world)
     if lives <= 0.0 or store.capacity == 0:
         return Verdict.NEXT
     if entry.before == ABSENT:

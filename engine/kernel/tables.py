@@ -90,7 +90,7 @@ class Kind(IntEnum):
     LANE = 2
 
 
-class Shape(IntEnum):
+class Family(IntEnum):
     """Families of distributions; `randomness` gives their parameters."""
 
     CONSTANT = 0
@@ -126,39 +126,132 @@ class Reason(IntEnum):
 I2, I4, I8 = np.int16, np.int32, np.int64
 F4, F8, U8 = np.float32, np.float64, np.uint64
 
-Clock = row(now=F8, order=I8, events=I8, pending=I8, free=I4, spare=I4, free_message=I4,
-            spare_messages=I4, seed=U8, errands=I8, wasted=I8, hole=I8)  # fmt: skip
-Step = row(op=I4, site=I4, by=I4, jump=I4, dist=I4, account=I4, reason=I4, register=I4,
-           number=F8, label=U8)  # fmt: skip
-Dist = row(shape=I4, first=I4, count=I4, a=F8, b=F8, c=F8)
+Clock = row(
+    now=F8,
+    order=I8,
+    events=I8,
+    pending=I8,
+    free=I4,
+    spare=I4,
+    free_message=I4,
+    spare_messages=I4,
+    seed=U8,
+    errands=I8,
+    wasted=I8,
+    hole=I8,
+)
+Step = row(
+    op=I4, site=I4, by=I4, jump=I4, dist=I4, account=I4, reason=I4, register=I4, number=F8, label=U8
+)
+Dist = row(family=I4, first=I4, count=I4, a=F8, b=F8, c=F8)
 # What every step touches stands in the first 64 bytes, one line of the processor's cache.
-Token = row(order=I8, base=U8, born=F8, began=F8, step=I4, key=I4, visit=I4, before=I4, behind=I4,
-            queue=I4, state=I2, holds=I2, depth=I2, leaves=I2,
-            request=I8, user=I4, parent=I4, legs=I4, channel=I4, partition=I4, orphan=I2,
-            reason=I2, journey=I2, source=I2)  # fmt: skip
+Token = row(
+    order=I8,
+    root=U8,
+    born=F8,
+    began=F8,
+    step=I4,
+    key=I4,
+    visit=I4,
+    before=I4,
+    behind=I4,
+    queue=I4,
+    state=I2,
+    holds=I2,
+    depth=I2,
+    leaves=I2,
+    request=I8,
+    user=I4,
+    parent=I4,
+    legs=I4,
+    channel=I4,
+    partition=I4,
+    orphan=I2,
+    reason=I2,
+    journey=I2,
+    source=I2,
+)
 Hold = row(asked=F8, got=F8, pool=I4)
 Scope = row(due=F8, step=I4, holds=I4, attempt=I4, lane=I4, before=I4, behind=I4, resting=I4)
 Leaf = row(start=F4, end=F4, step=I4)  # seconds since its token was born
-Pool = row(slots=I4, busy=I4, waiting=I4, room=I4, head=I4, tail=I4, meter=I4, up=I4, last=F8,
-           busy_area=F8, waiting_area=F8, ceiling=I4, backup=I4, weight=I4, effective=I4,
-           current=I4)  # fmt: skip
+Pool = row(
+    slots=I4,
+    busy=I4,
+    waiting=I4,
+    room=I4,
+    head=I4,
+    tail=I4,
+    meter=I4,
+    up=I4,
+    last=F8,
+    busy_area=F8,
+    waiting_area=F8,
+    ceiling=I4,
+    backup=I4,
+    weight=I4,
+    effective=I4,
+    current=I4,
+)
 Group = row(policy=I4, first=I4, count=I4, draws=I4, turn=I4)
 Choice = row(first=I4, count=I4)  # a run of cumulated weights
 Keyspace = row(first=I4, count=I4, guide=I4, guides=I4)
-Store = row(first=I4, keys=I4, capacity=I4, count=I4, head=I4, tail=I4, meter=I4, ttl=I4,
-            bounded=I4, gets=I8, hits=I8, expired=I8, evicted=I8, drops=I8)  # fmt: skip
+Store = row(
+    first=I4,
+    keys=I4,
+    capacity=I4,
+    count=I4,
+    head=I4,
+    tail=I4,
+    meter=I4,
+    ttl=I4,
+    bounded=I4,
+    gets=I8,
+    hits=I8,
+    expired=I8,
+    evicted=I8,
+    drops=I8,
+)
 Entry = row(until=F8, before=I4, behind=I4)
 Ledger = row(first=I4, marks=I8, distinct=I8, checks=I8, stale=I8, opened=F8)
-Retry = row(attempts=I4, cancels=I4, jitter=I4, otherwise=I4, reason=I4, base=F8, cap=F8)
+Retry = row(attempts=I4, cancels=I4, jitter=I4, otherwise=I4, reason=I4, rest=F8, cap=F8)
 Lane = row(head=I4, tail=I4, order=I8, armed=F8)
-Channel = row(first=I4, partitions=I4, workers=I4, start=I4, again=I4, meter=I4, attempts=I4,
-              room=I4, shared=I4, published=I8, processed=I8, dead=I8, refused=I8, redelivered=I8,
-              waiting=I8, delayed=I8, last=F8, waiting_area=F8)  # fmt: skip
+Channel = row(
+    first=I4,
+    partitions=I4,
+    workers=I4,
+    start=I4,
+    again=I4,
+    meter=I4,
+    attempts=I4,
+    room=I4,
+    shared=I4,
+    published=I8,
+    processed=I8,
+    dead=I8,
+    refused=I8,
+    redelivered=I8,
+    waiting=I8,
+    delayed=I8,
+    last=F8,
+    waiting_area=F8,
+)
 Partition = row(head=I4, tail=I4, waiting=I4, worker=I4)
-Message = row(base=U8, request=I8, born=F8, sent=F8, key=I4, journey=I4, visit=I4, behind=I4)
-Source = row(users=I4, journeys=I4, starts=I4, gap=I4, think=I4, arrive=I4, count=I8, rate=F8,
-             left=F8, since=F8, label=U8, order=I8)  # fmt: skip
-Journey = row(started=I8, answered=I8, failed=I8, in_flight=I8, sum=F8)
+Message = row(root=U8, request=I8, born=F8, sent=F8, key=I4, journey=I4, visit=I4, behind=I4)
+Source = row(
+    users=I4,
+    journeys=I4,
+    starts=I4,
+    gap=I4,
+    think=I4,
+    arrive=I4,
+    count=I8,
+    rate=F8,
+    left=F8,
+    since=F8,
+    label=U8,
+    order=I8,
+)
+Journey = row(started=I8, answered=I8, failed=I8, in_flight=I8, seconds=F8)
 Meter = row(asked=I8, served=I8, failed=I8, wait=F8, stay=F8, work=F8)
 Trace = row(request=I8, latency=F8, born=F8, leaves=I4, background=I4, reason=I4, visit=I4)
 

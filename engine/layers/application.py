@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
+from engine.assembly import Station
 from engine.component import Component, Inner, Layer, Line, Step, knob
 from engine.distribution import Distribution, Time
 from engine.kernel.tables import NOBODY, Op, Policy
-from engine.program import NETWORK, WAITING, Program, Station
+from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
     from engine.component import AnyStep
     from engine.scenario import Scenario
 
 REPLICAS_MAX = 1000
+REPEAT_MAX = 4096
 BLOCK = 32  # servers are laid out in blocks, so that a run can scale out
 
 
@@ -25,40 +27,109 @@ class Service(Component):
     """A service of the call graph; what it leaves empty it takes from the layer."""
 
     title: str = Field(default="", max_length=60)
-    cpu_time: Time = knob(Distribution(exponential=4), "CPU time", unit="ms",
-                          help="What one call computes, without what it waits for.")  # fmt: skip
-    replicas: int | None = knob(None, "Servers", low=1, high=REPLICAS_MAX, step=1, slider_high=32,
-                                help="Servers of this service; empty: as the layer says.")  # fmt: skip
-    threads: int | None = knob(None, "Worker threads", low=1, high=10_000, step=1, slider_high=200,
-                               help="Calls that one server handles at once; empty: as the layer says.")  # fmt: skip
-    cores: int | None = knob(None, "CPU cores", low=1, high=256, step=1, slider_high=32,
-                             help="Cores of one server; empty: as the layer says.")  # fmt: skip
-    weights: tuple[int, ...] = Field(default=(), title="Weights",
-                                     description="Of its servers, for weighted policies.")  # fmt: skip
-    queue_timeout_ms: float | None = knob(
-        None, "Queue time-out", unit="ms", low=0, high=600_000, step=50,
-        help="A call that waits longer for a thread is given up; empty: never.")  # fmt: skip
-    queue_limit: int | None = knob(None, "Accept queue", unit="calls", low=0, high=1_000_000, step=1,
-                                   slider_high=2000,
-                                   help="Calls that may wait for a thread; empty: as the layer says.")  # fmt: skip
+    cpu_time: Time = knob(
+        Distribution(exponential=4),
+        "CPU time",
+        unit="ms",
+        help="What one call computes, without what it waits for.",
+    )
+    replicas: int | None = knob(
+        None,
+        "Servers",
+        low=1,
+        high=REPLICAS_MAX,
+        step=1,
+        slider_high=32,
+        help="Servers of this service; empty: as the layer says.",
+    )
+    threads: int | None = knob(
+        None,
+        "Worker threads",
+        low=1,
+        high=10_000,
+        step=1,
+        slider_high=200,
+        help="Calls that one server handles at once; empty: as the layer says.",
+    )
+    cores: int | None = knob(
+        None,
+        "CPU cores",
+        low=1,
+        high=256,
+        step=1,
+        slider_high=32,
+        help="Cores of one server; empty: as the layer says.",
+    )
+    weights: tuple[int, ...] = Field(
+        default=(), title="Weights", description="Of its servers, for weighted policies."
+    )
+    queue_timeout_ms: Time | None = knob(
+        None,
+        "Queue time-out",
+        unit="ms",
+        help="A call that waits longer for a thread is given up; empty: never.",
+    )
+    queue_limit: int | None = knob(
+        None,
+        "Accept queue",
+        unit="calls",
+        low=0,
+        high=1_000_000,
+        step=1,
+        slider_high=2000,
+        help="Calls that may wait for a thread; empty: as the layer says.",
+    )
 
 
 class Application(Layer):
     """The services and the servers that they run on."""
 
-    replicas: int = knob(4, "App servers", low=1, high=REPLICAS_MAX, step=1, main=True,
-                         slider_high=32, help="Servers of each service.")  # fmt: skip
-    threads: int = knob(16, "App worker threads", low=1, high=10_000, step=1, main=True,
-                        slider_high=128,
-                        help="Calls one server handles at once. A thread is held while its call"
-                             " waits for cache, database or another service.")  # fmt: skip
-    cores: int = knob(4, "CPU cores", low=1, high=256, step=1, slider_high=32,
-                      help="Cores of one server, which its threads share.")  # fmt: skip
-    queue_limit: int = knob(511, "Accept queue", unit="calls", low=0, high=1_000_000, step=10,
-                            slider_high=2000,
-                            help="Calls that may wait for a thread; more are refused. nginx: backlog 511.")  # fmt: skip
-    hop: Time = knob(Distribution(constant=0.25), "Network hop", unit="ms",
-                     help="Between two services in one zone, there and back.")  # fmt: skip
+    replicas: int = knob(
+        4,
+        "App servers",
+        low=1,
+        high=REPLICAS_MAX,
+        step=1,
+        main=True,
+        slider_high=32,
+        help="Servers of each service.",
+    )
+    threads: int = knob(
+        16,
+        "App worker threads",
+        low=1,
+        high=10_000,
+        step=1,
+        main=True,
+        slider_high=128,
+        help="Calls one server handles at once. A thread is held while its call"
+        " waits for cache, database or another service.",
+    )
+    cores: int = knob(
+        4,
+        "CPU cores",
+        low=1,
+        high=256,
+        step=1,
+        slider_high=32,
+        help="Cores of one server, which its threads share.",
+    )
+    queue_limit: int = knob(
+        511,
+        "Accept queue",
+        unit="calls",
+        low=0,
+        high=1_000_000,
+        step=10,
+        slider_high=2000,
+        help="Calls that may wait for a thread; more are refused. nginx: backlog 511.",
+    )
+    hop: Time = knob(
+        Distribution(constant=0.25),
+        "Network hop",
+        unit="ms",
+        help="Between two services in one zone, there and back.",
+    )
     services: dict[str, Service] = Field(default_factory=lambda: {"server": Service()})
 
     @field_validator("services")
@@ -78,9 +149,12 @@ class Application(Layer):
         for name, service in self.services.items():
             if scenario.uses("call", name):
                 cores = service.cores or self.cores
-                yield Line(item=f"{service.title or name} servers, {cores} cores",
-                           station=f"application.{name}", quantity=self.servers(name),
-                           usd_per_hour_each=cores * scenario.prices.app_core_usd_per_hour)  # fmt: skip
+                yield Line(
+                    item=f"{service.title or name} servers, {cores} cores",
+                    station=f"application.{name}",
+                    quantity=self.servers(name),
+                    usd_per_hour_each=cores * scenario.prices.app_core_usd_per_hour,
+                )
 
 
 class Call(Step):
@@ -104,19 +178,26 @@ class Call(Step):
         service = layer.services[self.service]
         entry = not program.inside("application")
         place = lay_out(program, scenario, self.service)
-        server = program.register(f"server {self.service}")
+        server = program.register(f"server {program.depth('application')}")
         if entry:
             self._through_the_edge(program, scenario)
             policy, draws = scenario.edge.policy()
         else:
             policy, draws = Policy.ROUND_ROBIN, 1
-        group = program.shared_group(f"{self.service} {int(entry)}", policy, place.first,
-                                     place.count, draws)  # fmt: skip
+        group = program.shared_group(
+            f"{self.service} {int(entry)}", policy, place.first, place.count, draws
+        )
         with program.at(place.station, "handle"):
             if not entry:
                 program.hold("hop", layer.hop, NETWORK)
-            program.step(Op.ROUTE, "route", site=group, register=server, jump=place.first,
-                         reason=program.reason("no healthy server"))  # fmt: skip
+            program.step(
+                Op.ROUTE,
+                "route",
+                site=group,
+                register=server,
+                jump=place.first,
+                reason=program.reason("no healthy server"),
+            )
             self._thread(program, service, place, server)
             cpu = self.cpu_time or service.cpu_time
             if place.cpus == NOBODY:
@@ -132,7 +213,9 @@ class Call(Step):
         """Emit the way from the users to the balancer, and through it."""
         edge = scenario.edge
         if edge.enabled and edge.balancer.on:
-            with program.at(program.station("edge.balancer", "Load balancer", "balancer"), "forward"):
+            with program.at(
+                program.station("edge.balancer", "Load balancer", "balancer"), "forward"
+            ):
                 scenario.client.travel(program, "to the origin")
                 program.hold("forward", edge.balancer.latency)
         else:
@@ -144,11 +227,52 @@ class Call(Step):
         if service.queue_timeout_ms is None:
             program.step(Op.SEIZE, kind=WAITING, site=place.first, by=server, reason=full)
             return
-        patience = Distribution(constant=service.queue_timeout_ms)
-        program.step(Op.TRY, "patience", WAITING, site=program.lane(), dist=program.dist(patience),
-                     jump=program.retry(cancels=True))  # fmt: skip
+        program.step(
+            Op.TRY,
+            "patience",
+            WAITING,
+            site=program.lane(),
+            dist=program.dist(service.queue_timeout_ms),
+            jump=program.retry(cancels=True),
+        )
         program.step(Op.SEIZE, kind=WAITING, site=place.first, by=server, reason=full)
         program.step(Op.DONE)
+
+
+class Parallel(Step):
+    """Do the steps within side by side, and go on when the last of them is done.
+
+    Each step within is a leg of its own; one leg that fails fails the whole.
+    """
+
+    do: Literal["parallel"] = "parallel"
+    repeat: int = Field(
+        default=1,
+        ge=1,
+        le=REPEAT_MAX,
+        title="Repeat",
+        description="How many legs each step within gets: a fan-out.",
+    )
+    then: tuple[AnyStep, ...] = Field(min_length=1)
+
+    def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
+        """Emit where the ways part and meet again; the legs stand behind the journey."""
+        node, journey = program.node, program.journey
+        fork = program.step(Op.FORK, kind=WAITING, jump=len(self.then), register=self.repeat)
+        program.step(Op.GATHER)
+        program.later(lambda: self._emit_legs(program, scenario, fork, node, journey))
+
+    def _emit_legs(
+        self, program: Program, scenario: Scenario, fork: int, node: int, journey: str
+    ) -> None:
+        """Emit each leg under the visit that it parts from; it draws the same keys again."""
+        starts = []
+        for step in self.then:
+            starts.append(program.begin(journey))
+            with program.beside(node):
+                scenario.emit(program, (step,))
+                program.step(Op.JOIN)
+        program.patch(fork, site=program.legs(starts, self.repeat))
 
 
 @dataclass(frozen=True)
@@ -164,14 +288,16 @@ class Servers:
 def lay_out(program: Program, scenario: Scenario, name: str) -> Servers:
     """Return a service's servers, laid out on first use: threads each, then CPUs each."""
     if name in program.laid_out:
-        return program.laid_out[name]
+        found: Servers = program.laid_out[name]
+        return found
     layer = scenario.application
     service = layer.services[name]
     count = layer.servers(name)
     threads, cores = service.threads or layer.threads, service.cores or layer.cores
     limit = layer.queue_limit if service.queue_limit is None else service.queue_limit
-    station = program.station(f"application.{name}", service.title or name.capitalize(), "service",
-                              count)  # fmt: skip
+    station = program.station(
+        f"application.{name}", service.title or name.capitalize(), "service", count
+    )
     laid = -(-(count + BLOCK // 4) // BLOCK) * BLOCK
     weights = service.weights or (1,)
     first = program.pools(station, laid, threads, limit, count, weights)

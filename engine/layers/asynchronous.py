@@ -25,12 +25,29 @@ class Worker(Component):
     """One kind of worker: a consumer group with its own pace and failures."""
 
     title: str = Field(default="", max_length=60)
-    service_time: Time = knob(Distribution(lognormal=Lognormal(median=50, p99=400)), "Service time",
-                              unit="ms", help="What one message takes.")  # fmt: skip
-    failure_rate: float = knob(0.0, "Failure rate", low=0, high=1, step=0.01,
-                               help="Share of attempts that fail and are delivered again.")  # fmt: skip
-    workers: int | None = knob(None, "Workers", low=1, high=WORKERS_MAX, step=1, slider_high=64,
-                               help="Workers of this kind; empty: as the layer says.")  # fmt: skip
+    service_time: Time = knob(
+        Distribution(lognormal=Lognormal(median=50, p99=400)),
+        "Service time",
+        unit="ms",
+        help="What one message takes.",
+    )
+    failure_rate: float = knob(
+        0.0,
+        "Failure rate",
+        low=0,
+        high=1,
+        step=0.01,
+        help="Share of attempts that fail and are delivered again.",
+    )
+    workers: int | None = knob(
+        None,
+        "Workers",
+        low=1,
+        high=WORKERS_MAX,
+        step=1,
+        slider_high=64,
+        help="Workers of this kind; empty: as the layer says.",
+    )
 
 
 class Asynchronous(Layer):
@@ -40,17 +57,50 @@ class Asynchronous(Layer):
     of a group, in order, so that workers beyond the number of partitions stand idle.
     """
 
-    workers: int = knob(8, "Queue workers", low=1, high=WORKERS_MAX, step=1, main=True,
-                        slider_high=48, help="Workers of each kind.")  # fmt: skip
-    partitions: int = knob(24, "Partitions", low=1, high=512, step=1, slider_high=96,
-                           help="No more workers of one kind than this can work at once.")  # fmt: skip
-    publish_time: Time = knob(Distribution(lognormal=Lognormal(median=3, p99=15)), "Publish time",
-                              unit="ms", help="Until the broker has the message safely.")  # fmt: skip
-    attempts: int = knob(5, "Deliveries", low=1, high=100, step=1, slider_high=20,
-                         help="How often a message is tried before the dead-letter queue.")  # fmt: skip
-    retry_delay_ms: float = knob(1000.0, "Redelivery delay", unit="ms", low=0, high=3_600_000,
-                                 step=100, slider_high=60_000,
-                                 help="Until a failed message is delivered again.")  # fmt: skip
+    workers: int = knob(
+        8,
+        "Queue workers",
+        low=1,
+        high=WORKERS_MAX,
+        step=1,
+        main=True,
+        slider_high=48,
+        help="Workers of each kind.",
+    )
+    partitions: int = knob(
+        24,
+        "Partitions",
+        low=1,
+        high=512,
+        step=1,
+        slider_high=96,
+        help="No more workers of one kind than this can work at once.",
+    )
+    publish_time: Time = knob(
+        Distribution(lognormal=Lognormal(median=3, p99=15)),
+        "Publish time",
+        unit="ms",
+        help="Until the broker has the message safely.",
+    )
+    attempts: int = knob(
+        5,
+        "Deliveries",
+        low=1,
+        high=100,
+        step=1,
+        slider_high=20,
+        help="How often a message is tried before the dead-letter queue.",
+    )
+    retry_delay_ms: float = knob(
+        1000.0,
+        "Redelivery delay",
+        unit="ms",
+        low=0,
+        high=3_600_000,
+        step=100,
+        slider_high=60_000,
+        help="Until a failed message is delivered again.",
+    )
     kinds: dict[str, Worker] = Field(default_factory=lambda: {"worker": Worker()})
 
     def lay_out(self, program: Program, kind: str) -> int:
@@ -60,12 +110,17 @@ class Asynchronous(Layer):
             return program.named[name]
         worker = self.kinds[kind]
         count = worker.workers or self.workers
-        station = program.station(f"asynchronous.{kind}", worker.title or kind.capitalize(),
-                                  "worker", count)  # fmt: skip
+        station = program.station(
+            f"asynchronous.{kind}", worker.title or kind.capitalize(), "worker", count
+        )
         first = program.pools(station, -(-count // BLOCK) * BLOCK, 1, -1, count)
         channel = program.channel(
-            station, list(range(first, first + count)), assigned(self.partitions, count),
-            self.attempts, Distribution(constant=self.retry_delay_ms))  # fmt: skip
+            station,
+            list(range(first, first + count)),
+            assigned(self.partitions, count),
+            self.attempts,
+            Distribution(constant=self.retry_delay_ms),
+        )
         program.named[name] = channel
         program.later(lambda: self._emit_worker(program, kind, channel))
         return channel
@@ -76,10 +131,11 @@ class Asynchronous(Layer):
         with program.at(program.stations[f"asynchronous.{kind}"], "process", background=True):
             again = program.step(Op.REQUEUE, kind=WAITING)
             program.start_channel(channel, again + 1)
-            self._work(program, kind)
+            self.work(program, kind)
             program.step(Op.ACK)
 
-    def _work(self, program: Program, kind: str) -> None:
+    def work(self, program: Program, kind: str) -> None:
+        """Emit what one message takes, and that it may fail."""
         worker = self.kinds[kind]
         program.hold("work", worker.service_time)
         program.chance("failure", worker.failure_rate, lambda: program.fail(f"{kind} failed"))
@@ -89,12 +145,19 @@ class Asynchronous(Layer):
         used = [kind for kind in self.kinds if scenario.uses("publish", kind)]
         for kind in used:
             worker = self.kinds[kind]
-            yield Line(item=f"{worker.title or kind} workers", station=f"asynchronous.{kind}",
-                       quantity=worker.workers or self.workers,
-                       usd_per_hour_each=scenario.prices.worker_usd_per_hour)  # fmt: skip
+            yield Line(
+                item=f"{worker.title or kind} workers",
+                station=f"asynchronous.{kind}",
+                quantity=worker.workers or self.workers,
+                usd_per_hour_each=scenario.prices.worker_usd_per_hour,
+            )
         if used:
-            yield Line(item="Broker", station="asynchronous.topic", quantity=1,
-                       usd_per_hour_each=scenario.prices.broker_usd_per_hour)  # fmt: skip
+            yield Line(
+                item="Broker",
+                station="asynchronous.topic",
+                quantity=1,
+                usd_per_hour_each=scenario.prices.broker_usd_per_hour,
+            )
 
 
 class Publish(Step):
@@ -119,18 +182,26 @@ class Publish(Step):
                 title = layer.kinds[kind].title or kind.capitalize()
                 station = program.station(f"asynchronous.{kind}", title, "worker", 1)
                 with program.at(station, "in place"):
-                    layer._work(program, kind)
+                    layer.work(program, kind)
             return
         topic = program.station("asynchronous.topic", "Topic", "queue")
         with program.at(topic, "publish"):
             program.hold("publish", layer.publish_time)
             partition = program.register("partition")
-            program.step(Op.SPLIT, "partition", register=partition,
-                         site=program.choice([1.0] * layer.partitions))  # fmt: skip
+            program.step(
+                Op.SPLIT,
+                "partition",
+                register=partition,
+                site=program.choice([1.0] * layer.partitions),
+            )
             for kind in self.to:
                 channel = layer.lay_out(program, kind)
-                program.step(Op.PUBLISH, site=channel, register=partition,
-                             reason=program.reason("topic full"))  # fmt: skip
+                program.step(
+                    Op.PUBLISH,
+                    site=channel,
+                    register=partition,
+                    reason=program.reason("topic full"),
+                )
                 program.calls("asynchronous.topic", f"asynchronous.{kind}")
 
 
@@ -143,5 +214,3 @@ def assigned(partitions: int, workers: int) -> list[int]:
     share, rest = divmod(partitions, workers)
     counts = [share + (worker < rest) for worker in range(workers)]
     return [int(worker) for worker in np.repeat(np.arange(workers), counts)]
-
-

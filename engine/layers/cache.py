@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from engine.assembly import Station
 from engine.component import Component, ControlPlane, Inner, Layer, Line, Step, knob
 from engine.distribution import Distribution, Time
 from engine.kernel.tables import Op
-from engine.program import NETWORK, WAITING, Program, Station
+from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
     from engine.component import AnyStep
@@ -21,27 +22,64 @@ class WriteBuffer(Component):
     What has not been flushed when the cache crashes is lost.
     """
 
-    flush_seconds: float = knob(5.0, "Flush every", unit="s", low=0.1, high=3600, step=1,
-                                help="How often the buffer is written to the database.")  # fmt: skip
-    batch: int = knob(500, "Rows a write", low=1, high=100_000, step=100,
-                      help="Keys that one database write takes.")  # fmt: skip
+    flush_seconds: float = knob(
+        5.0,
+        "Flush every",
+        unit="s",
+        low=0.1,
+        high=3600,
+        step=1,
+        help="How often the buffer is written to the database.",
+    )
+    batch: int = knob(
+        500,
+        "Rows a write",
+        low=1,
+        high=100_000,
+        step=100,
+        help="Keys that one database write takes.",
+    )
 
 
 class Cache(Layer):
     """A Redis-like cache: read cache (cache-aside) and write-behind buffer."""
 
-    ttl_seconds: float = knob(300.0, "Cache TTL", unit="s", low=0, high=604_800, step=10, main=True,
-                              slider_high=900,
-                              help="How long an entry may be served before it is fetched anew.")  # fmt: skip
-    capacity: int = knob(20_000, "Cache size", unit="entries", low=0, high=10_000_000, step=500,
-                         main=True, slider_high=50_000,
-                         help="Entries it can hold; when full, the least recently used goes.")  # fmt: skip
+    ttl_seconds: float = knob(
+        300.0,
+        "Cache TTL",
+        unit="s",
+        low=0,
+        high=604_800,
+        step=10,
+        main=True,
+        slider_high=900,
+        help="How long an entry may be served before it is fetched anew.",
+    )
+    capacity: int = knob(
+        20_000,
+        "Cache size",
+        unit="entries",
+        low=0,
+        high=10_000_000,
+        step=500,
+        main=True,
+        slider_high=50_000,
+        help="Entries it can hold; when full, the least recently used goes.",
+    )
     warm: bool = knob(False, "Warm cache", help="Begin with the most popular entries in place.")
-    hop: Time = knob(Distribution(constant=0.3), "Network hop", unit="ms",
-                     help="From a server to the cache and back, within one zone.")  # fmt: skip
-    command_time: Time = knob(Distribution(exponential=0.02), "Command time", unit="ms",
-                              help="What the single thread takes for one command. Redis: about"
-                                   " 100,000 commands a second on one core with round trips.")  # fmt: skip
+    hop: Time = knob(
+        Distribution(constant=0.3),
+        "Network hop",
+        unit="ms",
+        help="From a server to the cache and back, within one zone.",
+    )
+    command_time: Time = knob(
+        Distribution(exponential=0.02),
+        "Command time",
+        unit="ms",
+        help="What the single thread takes for one command. Redis: about"
+        " 100,000 commands a second on one core with round trips.",
+    )
     buffer: WriteBuffer = WriteBuffer()
 
     def ask(self, program: Program, station: Station, what: str, wait: bool = True) -> None:
@@ -87,14 +125,21 @@ class Cache(Layer):
                 continue
             batches = -(-keys // run.scenario.cache.buffer.batch)
             run.plane.launch("flush", batches)
-            run.note("flush", "cache.buffer",
-                     f"wrote {writes:,} counted views of {keys:,} products as {batches} batches")  # fmt: skip
+            run.note(
+                "flush",
+                "cache.buffer",
+                f"wrote {writes:,} counted views of {keys:,} products as {batches} batches",
+            )
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """One cache node."""
         if scenario.uses("lookup") or scenario.uses("count"):
-            yield Line(item="Cache node", station="cache.read", quantity=1,
-                       usd_per_hour_each=scenario.prices.cache_usd_per_hour)  # fmt: skip
+            yield Line(
+                item="Cache node",
+                station="cache.read",
+                quantity=1,
+                usd_per_hour_each=scenario.prices.cache_usd_per_hour,
+            )
 
 
 class Lookup(Step):

@@ -25,31 +25,82 @@ VIRTUAL_NODES = 160  # ketama's number of points a server
 class Search(Component):
     """A search index, such as Elasticsearch."""
 
-    slots: int = knob(32, "Search threads", low=1, high=10_000, step=1, slider_high=256,
-                      help="Queries it works on at once. Elasticsearch: 3 × cores / 2 + 1 a node.")  # fmt: skip
-    query_time: Time = knob(Distribution(lognormal=Lognormal(median=40, p99=180)), "Search time",
-                            unit="ms", help="What one query takes.")  # fmt: skip
+    slots: int = knob(
+        32,
+        "Search threads",
+        low=1,
+        high=10_000,
+        step=1,
+        slider_high=256,
+        help="Queries it works on at once. Elasticsearch: 3 × cores / 2 + 1 a node.",
+    )
+    query_time: Time = knob(
+        Distribution(lognormal=Lognormal(median=40, p99=180)),
+        "Search time",
+        unit="ms",
+        help="What one query takes.",
+    )
 
 
 class Data(Layer):
     """Databases: where the truth is."""
 
-    shards: int = knob(1, "Shards", low=1, high=SHARDS_MAX, step=1, main=True, slider_high=16,
-                       help="The data is split over this many primaries, each with replicas.")  # fmt: skip
+    shards: int = knob(
+        1,
+        "Shards",
+        low=1,
+        high=SHARDS_MAX,
+        step=1,
+        main=True,
+        slider_high=16,
+        help="The data is split over this many primaries, each with replicas.",
+    )
     sharding: Literal["hash", "range", "consistent_hash"] = knob(
-        "hash", "Sharding", help="How a key finds its shard.")  # fmt: skip
-    read_replicas: int = knob(2, "Read replicas", low=0, high=32, step=1, main=True, slider_high=12,
-                              help="Of each shard. Reads go to them; with none, to the primary.")  # fmt: skip
-    connections: int = knob(20, "Connection pool", low=1, high=10_000, step=1, slider_high=200,
-                            help="Queries each database works on at once; others wait for a connection.")  # fmt: skip
-    read_time: Time = knob(Distribution(lognormal=Lognormal(median=6, p99=40)), "Read time",
-                           unit="ms", help="What one read holds a connection for.")  # fmt: skip
-    write_time: Time = knob(Distribution(lognormal=Lognormal(median=9, p99=60)), "Write time",
-                            unit="ms", help="What one write holds a connection for, with its commit.")  # fmt: skip
-    lag: Time = knob(Distribution(uniform=Uniform(low=10, high=100)), "Replica lag", unit="ms",
-                     help="How far a replica is behind when it is read.")  # fmt: skip
-    hop: Time = knob(Distribution(constant=0.5), "Network hop", unit="ms",
-                     help="From a server to a database and back.")  # fmt: skip
+        "hash", "Sharding", help="How a key finds its shard."
+    )
+    read_replicas: int = knob(
+        2,
+        "Read replicas",
+        low=0,
+        high=32,
+        step=1,
+        main=True,
+        slider_high=12,
+        help="Of each shard. Reads go to them; with none, to the primary.",
+    )
+    connections: int = knob(
+        20,
+        "Connection pool",
+        low=1,
+        high=10_000,
+        step=1,
+        slider_high=200,
+        help="Queries each database works on at once; others wait for a connection.",
+    )
+    read_time: Time = knob(
+        Distribution(lognormal=Lognormal(median=6, p99=40)),
+        "Read time",
+        unit="ms",
+        help="What one read holds a connection for.",
+    )
+    write_time: Time = knob(
+        Distribution(lognormal=Lognormal(median=9, p99=60)),
+        "Write time",
+        unit="ms",
+        help="What one write holds a connection for, with its commit.",
+    )
+    lag: Time = knob(
+        Distribution(uniform=Uniform(low=10, high=100)),
+        "Replica lag",
+        unit="ms",
+        help="How far a replica is behind when it is read.",
+    )
+    hop: Time = knob(
+        Distribution(constant=0.5),
+        "Network hop",
+        unit="ms",
+        help="From a server to a database and back.",
+    )
     search: Search = Search()
 
     def shard_of(self, keys: int) -> np.ndarray:
@@ -76,15 +127,16 @@ class Data(Layer):
         program.step(Op.LOOKUP, site=program.named[name], register=shard)
         return shard
 
-    def write(self, program: Program, scenario: Scenario, dataset: str, what: str,
-              mark: bool = True) -> None:  # fmt: skip
+    def write(
+        self, program: Program, scenario: Scenario, dataset: str, what: str, mark: bool = True
+    ) -> None:
         """Emit a write on the primary of the key's shard."""
         if not self.enabled:
             return
         station = program.station("data.primary", "Primary", "database", self.shards)
         with program.at(station, what):
             shard = self.choose_shard(program, scenario, dataset)
-            self._query(program, what, self._primaries(program), shard, self.write_time)
+            self.query(program, what, self._primaries(program), shard, self.write_time)
             if mark and self.read_replicas and scenario.uses("read", dataset):
                 keys = scenario.datasets[dataset].keys
                 program.step(Op.MARK, site=program.ledger(f"writes {dataset}", keys))
@@ -97,23 +149,36 @@ class Data(Layer):
             station = program.station("data.primary", "Primary", "database", self.shards)
             with program.at(station, f"read {dataset}"):
                 shard = self.choose_shard(program, scenario, dataset)
-                self._query(program, "read", self._primaries(program), shard, self.read_time)
+                self.query(program, "read", self._primaries(program), shard, self.read_time)
             return
-        station = program.station("data.replicas", "Read replicas", "database",
-                                  self.shards * self.read_replicas)  # fmt: skip
+        station = program.station(
+            "data.replicas", "Read replicas", "database", self.shards * self.read_replicas
+        )
         with program.at(station, f"read {dataset}"):
             shard = self.choose_shard(program, scenario, dataset)
             first, groups = self._replicas(program)
             replica = program.register("replica")
-            program.step(Op.ROUTE, "replica", site=groups, by=shard, register=replica, jump=first,
-                         reason=program.reason("no replica"))  # fmt: skip
-            self._query(program, "read", first, replica, self.read_time)
+            program.step(
+                Op.ROUTE,
+                "replica",
+                site=groups,
+                by=shard,
+                register=replica,
+                jump=first,
+                reason=program.reason("no replica"),
+            )
+            self.query(program, "read", first, replica, self.read_time)
             if scenario.writes(dataset):
                 keys = scenario.datasets[dataset].keys
-                program.step(Op.CHECK, "lag", site=program.ledger(f"writes {dataset}", keys),
-                             dist=program.dist(self.lag))  # fmt: skip
+                program.step(
+                    Op.CHECK,
+                    "lag",
+                    site=program.ledger(f"writes {dataset}", keys),
+                    dist=program.dist(self.lag),
+                )
 
-    def _query(self, program: Program, what: str, site: int, by: int, time: Distribution) -> None:
+    def query(self, program: Program, what: str, site: int, by: int, time: Distribution) -> None:
+        """Emit the way to a database, a connection held for a time, and the way back."""
         program.hold(f"{what} hop", self.hop, NETWORK)
         program.step(Op.SEIZE, kind=WAITING, site=site, by=by)
         program.hold(what, time)
@@ -123,8 +188,9 @@ class Data(Layer):
         """Return the first primary's pool; one a shard follows."""
         if "primaries" not in program.named:
             station = program.stations["data.primary"]
-            program.named["primaries"] = program.pools(station, self.shards, self.connections, -1,
-                                                       self.shards)  # fmt: skip
+            program.named["primaries"] = program.pools(
+                station, self.shards, self.connections, -1, self.shards
+            )
         return program.named["primaries"]
 
     def _replicas(self, program: Program) -> tuple[int, int]:
@@ -133,8 +199,10 @@ class Data(Layer):
             station, count = program.stations["data.replicas"], self.read_replicas
             total = self.shards * count
             first = program.pools(station, total, self.connections, -1, total)
-            groups = [program.group(Policy.ROUND_ROBIN, first + shard * count, count)
-                      for shard in range(self.shards)]  # fmt: skip
+            groups = [
+                program.group(Policy.ROUND_ROBIN, first + shard * count, count)
+                for shard in range(self.shards)
+            ]
             program.named["replicas"], program.named["replica groups"] = first, groups[0]
         return program.named["replicas"], program.named["replica groups"]
 
@@ -142,14 +210,26 @@ class Data(Layer):
         """Databases and the search index by the hour."""
         price = scenario.prices.database_usd_per_hour
         if scenario.uses("read") or scenario.uses("write"):
-            yield Line(item="Primary databases", station="data.primary", quantity=self.shards,
-                       usd_per_hour_each=price)  # fmt: skip
+            yield Line(
+                item="Primary databases",
+                station="data.primary",
+                quantity=self.shards,
+                usd_per_hour_each=price,
+            )
             if self.read_replicas:
-                yield Line(item="Read replicas", station="data.replicas", usd_per_hour_each=price,
-                           quantity=self.shards * self.read_replicas)  # fmt: skip
+                yield Line(
+                    item="Read replicas",
+                    station="data.replicas",
+                    usd_per_hour_each=price,
+                    quantity=self.shards * self.read_replicas,
+                )
         if scenario.uses("search"):
-            yield Line(item="Search index", station="data.search", quantity=1,
-                       usd_per_hour_each=scenario.prices.search_usd_per_hour)  # fmt: skip
+            yield Line(
+                item="Search index",
+                station="data.search",
+                quantity=1,
+                usd_per_hour_each=scenario.prices.search_usd_per_hour,
+            )
 
 
 class Read(Step):
@@ -208,7 +288,7 @@ class Find(Step):
         with program.at(station, "query"):
             if not station.pools:
                 program.pool(station, data.search.slots)
-            data._query(program, "search", station.pools[0], 0, data.search.query_time)
+            data.query(program, "search", station.pools[0], 0, data.search.query_time)
 
 
 def scattered(keys: np.ndarray) -> np.ndarray:
@@ -225,11 +305,16 @@ def ring(shards: int) -> tuple[np.ndarray, np.ndarray]:
     D. Karger et al., "Consistent Hashing and Random Trees", STOC 1997.
     """
     points = [
-        (int.from_bytes(hashlib.md5(f"{shard}-{point}".encode(), usedforsecurity=False).digest()[:4],
-                        "little"), shard)
+        (
+            int.from_bytes(
+                hashlib.md5(f"{shard}-{point}".encode(), usedforsecurity=False).digest()[:4],
+                "little",
+            ),
+            shard,
+        )
         for shard in range(shards)
         for point in range(VIRTUAL_NODES)
-    ]  # fmt: skip
+    ]
     points.sort()
     places, owners = zip(*points, strict=True)
     return np.array(places, np.uint64), np.array(owners, np.int64)

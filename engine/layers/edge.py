@@ -31,20 +31,41 @@ class Dns(Component):
     """GeoDNS: sends each user to the nearest edge; resolvers remember the answer for its TTL."""
 
     on: bool = knob(True, "DNS", help="Look the name up before each request.")
-    lookup: Time = knob(Distribution(lognormal=Lognormal(median=20, p99=120)), "Look-up time",
-                        unit="ms", help="When the resolver does not remember the name.")  # fmt: skip
-    ttl_seconds: float = knob(60.0, "DNS TTL", unit="s", low=0, high=86_400, step=10,
-                              help="How long resolvers remember. CloudFront and Route 53 aliases: 60 s.")  # fmt: skip
-    resolvers: int = knob(500, "Resolvers", low=1, high=100_000, step=100,
-                          help="How many resolvers the users share, with Zipf popularity.")  # fmt: skip
+    lookup: Time = knob(
+        Distribution(lognormal=Lognormal(median=20, p99=120)),
+        "Look-up time",
+        unit="ms",
+        help="When the resolver does not remember the name.",
+    )
+    ttl_seconds: float = knob(
+        60.0,
+        "DNS TTL",
+        unit="s",
+        low=0,
+        high=86_400,
+        step=10,
+        help="How long resolvers remember. CloudFront and Route 53 aliases: 60 s.",
+    )
+    resolvers: int = knob(
+        500,
+        "Resolvers",
+        low=1,
+        high=100_000,
+        step=100,
+        help="How many resolvers the users share, with Zipf popularity.",
+    )
 
     def emit(self, program: Program) -> None:
         """Emit the look-up: remembered by the resolver or not."""
         station = program.station("edge.dns", "DNS", "service")
         with program.at(station, "resolve"):
             if not station.stores:
-                program.store(station, self.resolvers, self.resolvers,
-                              Distribution(constant=self.ttl_seconds * 1e3))  # fmt: skip
+                program.store(
+                    station,
+                    self.resolvers,
+                    self.resolvers,
+                    Distribution(constant=self.ttl_seconds * 1e3),
+                )
             program.key("resolvers", self.resolvers, 1.0)
             known = program.step(Op.GET, site=station.stores[0])
             program.hold("lookup", self.lookup, NETWORK)
@@ -56,14 +77,38 @@ class Cdn(Component):
     """A content delivery network: a cache near the users of each region."""
 
     on: bool = knob(True, "CDN", help="Serve cacheable content near the users.")
-    hit_time: Time = knob(Distribution(lognormal=Lognormal(median=5, p99=15)), "Hit time", unit="ms",
-                          help="What the edge takes for an object that it has.")  # fmt: skip
-    origin_time: Time = knob(Distribution(lognormal=Lognormal(median=150, p99=450)), "Origin time",
-                             unit="ms", help="What object storage takes for one the edge lacks.")  # fmt: skip
-    ttl_seconds: float = knob(86_400.0, "CDN TTL", unit="s", low=0, high=31_536_000, step=60,
-                              slider_high=86_400, help="How long an object stays fresh. CloudFront: 24 h.")  # fmt: skip
-    capacity: int = knob(20_000, "CDN capacity", unit="objects", low=0, high=10_000_000, step=1000,
-                         slider_high=50_000, help="Objects that one region's edge can hold.")  # fmt: skip
+    hit_time: Time = knob(
+        Distribution(lognormal=Lognormal(median=5, p99=15)),
+        "Hit time",
+        unit="ms",
+        help="What the edge takes for an object that it has.",
+    )
+    origin_time: Time = knob(
+        Distribution(lognormal=Lognormal(median=150, p99=450)),
+        "Origin time",
+        unit="ms",
+        help="What object storage takes for one the edge lacks.",
+    )
+    ttl_seconds: float = knob(
+        86_400.0,
+        "CDN TTL",
+        unit="s",
+        low=0,
+        high=31_536_000,
+        step=60,
+        slider_high=86_400,
+        help="How long an object stays fresh. CloudFront: 24 h.",
+    )
+    capacity: int = knob(
+        20_000,
+        "CDN capacity",
+        unit="objects",
+        low=0,
+        high=10_000_000,
+        step=1000,
+        slider_high=50_000,
+        help="Objects that one region's edge can hold.",
+    )
     warm: bool = knob(True, "Warm CDN", help="Begin with the most popular objects in place.")
 
 
@@ -71,12 +116,20 @@ class Balancer(Component):
     """A load balancer in front of the application."""
 
     on: bool = knob(True, "Load balancer", help="Off: names resolve to a server at random.")
-    policy: PolicyName = knob("least_connections", "Policy",
-                              help="Which server gets the next request.")  # fmt: skip
-    latency: Time = knob(Distribution(constant=0.5), "Latency", unit="ms",
-                         help="What the balancer itself takes.")  # fmt: skip
-    draws: int = knob(2, "Draws", low=2, high=16, step=1,
-                      help="Power of two: how many servers are drawn to choose the least busy of.")  # fmt: skip
+    policy: PolicyName = knob(
+        "least_connections", "Policy", help="Which server gets the next request."
+    )
+    latency: Time = knob(
+        Distribution(constant=0.5), "Latency", unit="ms", help="What the balancer itself takes."
+    )
+    draws: int = knob(
+        2,
+        "Draws",
+        low=2,
+        high=16,
+        step=1,
+        help="Power of two: how many servers are drawn to choose the least busy of.",
+    )
 
 
 class Edge(Layer):
@@ -102,12 +155,20 @@ class Edge(Layer):
         """A balancer by the hour; requests through the CDN and names by the million."""
         prices = scenario.prices
         if self.balancer.on:
-            yield Line(item="Load balancer", station="edge.balancer", quantity=1,
-                       usd_per_hour_each=prices.balancer_usd_per_hour)  # fmt: skip
+            yield Line(
+                item="Load balancer",
+                station="edge.balancer",
+                quantity=1,
+                usd_per_hour_each=prices.balancer_usd_per_hour,
+            )
         if self.cdn.on and scenario.uses("fetch"):
             per_hour = scenario.share_of("fetch") * scenario.client.requests_per_second * 3600 / 1e6
-            yield Line(item="CDN, per million requests", station="edge.cdn", quantity=per_hour,
-                       usd_per_hour_each=prices.cdn_usd_per_million)  # fmt: skip
+            yield Line(
+                item="CDN, per million requests",
+                station="edge.cdn",
+                quantity=per_hour,
+                usd_per_hour_each=prices.cdn_usd_per_million,
+            )
 
 
 class Fetch(Step):
@@ -132,8 +193,13 @@ class Fetch(Step):
         with program.at(station, "fetch"):
             if not station.stores:
                 for _ in scenario.client.regions:
-                    program.store(station, data.keys, cdn.capacity,
-                                  Distribution(constant=cdn.ttl_seconds * 1e3), cdn.warm)  # fmt: skip
+                    program.store(
+                        station,
+                        data.keys,
+                        cdn.capacity,
+                        Distribution(constant=cdn.ttl_seconds * 1e3),
+                        cdn.warm,
+                    )
             program.hold("serve", cdn.hit_time)
             program.key(self.dataset, data.keys, data.zipf)
             region = program.register("region") if scenario.client.enabled else 0

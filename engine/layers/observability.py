@@ -16,9 +16,18 @@ class Observability(Layer):
     """Metrics that are scraped now and then, and traces that are sampled."""
 
     scrape_interval_seconds: float = knob(
-        5.0, "Scrape interval", unit="s", low=0.1, high=600, step=1, slider_high=60,
-        help="How often metrics are read. Between two scrapes nobody sees anything.")  # fmt: skip
-    traces: bool = knob(True, "Traces", help="Keep sampled traces: slow ones, failed ones, typical ones.")
+        5.0,
+        "Scrape interval",
+        unit="s",
+        low=0.1,
+        high=600,
+        step=1,
+        slider_high=60,
+        help="How often metrics are read. Between two scrapes nobody sees anything.",
+    )
+    traces: bool = knob(
+        True, "Traces", help="Keep sampled traces: slow ones, failed ones, typical ones."
+    )
 
     def emit(self, program: Program) -> None:
         """Put the telemetry on the map; it takes no time of a request's."""
@@ -39,5 +48,9 @@ class Observability(Layer):
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """The monitoring host."""
-        yield Line(item="Metrics and traces", station="observability.metrics", quantity=1,
-                   usd_per_hour_each=scenario.prices.observability_usd_per_hour)  # fmt: skip
+        yield Line(
+            item="Metrics and traces",
+            station="observability.metrics",
+            quantity=1,
+            usd_per_hour_each=scenario.prices.observability_usd_per_hour,
+        )

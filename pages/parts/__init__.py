@@ -1,1 +1,1 @@
-"""What pages are made of: the map, the waterfall, charts, colours, words and the session's state."""
+"""What pages are made of: map, waterfall, charts, colours, words and the session's state."""

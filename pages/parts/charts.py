@@ -5,6 +5,7 @@ explores are Plotly's.  Every option's `alt` names the run it shows, for readers
 whoever waits until a chart has been drawn.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +19,10 @@ from pages.parts.grids import Grid, grids
 from pages.parts.state import Run
 
 HEIGHT = 174
-# Pixels around the plot; page.css draws the shared time cursor with the same numbers.
+# Pixels around the plot.
 PLOT = {"left": 42, "right": 14, "top": 40, "bottom": 20}
-BUSIEST = 3  # lines in the chart of busy parts, besides the selected part
-
-
+BUSIEST = 3  # lines in the chart of busy parts
+EVENTS_MAX = 40  # lines in a chart
 BARS = 48  # of the distribution of latency
 ROUTINE = {"flush"}  # kinds of events that need no line in every chart
 
@@ -34,6 +34,11 @@ class Chart(NamedTuple):
     option: dict[str, Any]
     alt: str
     caption: str
+
+
+def variables() -> str:
+    """Return CSS variables for where the plots are: page.css draws one time cursor over all."""
+    return ":root{" + "".join(f"--plot-{side}:{size}px;" for side, size in PLOT.items()) + "}"
 
 
 def show(chart: Chart, run: Run) -> None:
@@ -88,7 +93,7 @@ def rate_over_time(run: Run) -> Chart:
 
 
 def busy_over_time(run: Run, selected: str | None) -> Chart:
-    """Return how busy the busiest parts are (and the selected one), and who waits in all lines."""
+    """Return how busy the busiest parts are and the selected one."""
     stations, found = run.result.stations, grids(run.id, run)
     busy = stations["utilisation"].dropna().sort_values(ascending=False, kind="stable")
     top = [str(name) for name in busy.index[:BUSIEST]]
@@ -132,7 +137,7 @@ def _line(
         "type": "line",
         "name": name,
         "data": [
-            [at, None if value != value else value]
+            [at, None if math.isnan(value) else value]
             for at, value in zip(np.round(times, 2).tolist(), digits.tolist(), strict=True)
         ],
         "symbol": "none",
@@ -162,12 +167,12 @@ def _over_time(
         "title": {
             "text": title,
             "left": 0,
-            "top": 0,
+            "top": 2,
             "padding": 0,
             "textStyle": {"fontSize": 13, "fontWeight": 600},
         },
         "legend": {
-            "top": 18,
+            "top": 20,
             "left": 0,
             "padding": 0,
             "itemWidth": 18,
@@ -184,7 +189,13 @@ def _over_time(
             "axisLabel": {**small, "formatter": "{value} s"},
             "splitLine": {"show": False},
         },
-        "yAxis": {"type": "value", **scale, "splitNumber": 3, "axisLabel": small, "splitLine": grid_line},
+        "yAxis": {
+            "type": "value",
+            **scale,
+            "splitNumber": 3,
+            "axisLabel": small,
+            "splitLine": grid_line,
+        },
         "series": lines,
     }
 
@@ -200,56 +211,46 @@ def _warm_up(run: Run, colour: str) -> dict[str, Any]:
 
 def _events(result: Result, colour: str) -> dict[str, Any]:
     """Return a thin line at each moment at which something happened."""
-    events = result.events[~result.events["kind"].isin(ROUTINE)]
     return {
         "silent": True,
         "symbol": "none",
         "label": {"show": False},
         "lineStyle": {"color": colour, "type": "dotted", "width": 1, "opacity": 0.7},
-        "data": [{"xAxis": round(at, 2)} for at in events["time_s"].head(40).tolist()],
+        "data": [
+            {"xAxis": round(at, 2)}
+            for at, kind in zip(result.events["time_s"], result.events["kind"], strict=True)
+            if kind not in ROUTINE
+        ][:EVENTS_MAX],
     }
 
 
 # ---------------------------------------------------------------- where the time goes
 
-_KINDS = {"working": ("", 1.0), "waiting": ("/", 0.55), "network": (".", 0.3)}
+# Solid is working, striped is waiting, dotted is the network, here as in the waterfall.
+_PATTERNS = {"working": "", "waiting": "/", "network": "."}
 
 
 def shares(bars: dict[str, pd.DataFrame]) -> go.Figure:
-    """Return one bar a name: how many ms each layer contributes, by waiting, working, network.
+    """Return one bar a name: how much each layer contributes, by waiting, working and network.
 
-    Each table has the columns layer, kind and ms.  Solid is working, striped is waiting, dotted is
-    the network, here as in the waterfall.
+    Each table has the columns layer, kind and ms; a bar is 100 % of its table's ms.
     """
     figure = go.Figure()
-    names = list(bars)
+    whole = [float(table["ms"].sum()) or 1.0 for table in bars.values()]
     for layer in LAYERS:
-        colour = palette.LAYERS[layer].here()
-        for kind, (pattern, opacity) in _KINDS.items():
-            ms = [_sum(table, layer, kind) for table in bars.values()]
-            if not any(ms):
-                continue
-            total = [float(table["ms"].sum()) or 1.0 for table in bars.values()]
+        parts = {kind: [_sum(table, layer, kind) for table in bars.values()] for kind in _PATTERNS}
+        used = [kind for kind, ms in parts.items() if any(ms)]
+        for kind in used:
+            share = [100 * ms / total for ms, total in zip(parts[kind], whole, strict=True)]
             figure.add_bar(
                 orientation="h",
-                y=names,
-                x=[100 * each / whole for each, whole in zip(ms, total, strict=True)],
+                y=list(bars),
+                x=share,
                 name=layer.capitalize(),
                 legendgroup=layer,
-                showlegend=kind == _first_kind(bars, layer),
-                marker={
-                    "color": colour,
-                    "opacity": opacity if not pattern else 1.0,
-                    "line": {"width": 0},
-                    "pattern": {
-                        "shape": pattern,
-                        "fgcolor": colour,
-                        "bgcolor": _faded(colour),
-                        "size": 5,
-                        "solidity": 0.35,
-                    },
-                },
-                customdata=[words.milliseconds(each) for each in ms],
+                showlegend=kind == used[0],
+                marker=_marker(palette.LAYERS[layer].here(), _PATTERNS[kind]),
+                customdata=[words.milliseconds(ms) for ms in parts[kind]],
                 hovertemplate=(
                     f"<b>{layer.capitalize()}, {kind}</b><br>%{{x:.1f}} %, %{{customdata}}"
                     "<extra>%{y}</extra>"
@@ -257,7 +258,7 @@ def shares(bars: dict[str, pd.DataFrame]) -> go.Figure:
             )
     figure.update_layout(
         barmode="stack",
-        height=60 + 42 * len(names),
+        height=60 + 42 * len(bars),
         margin={"l": 0, "r": 8, "t": 28, "b": 0},
         bargap=0.34,
         xaxis={"range": [0, 100], "ticksuffix": " %", "fixedrange": True},
@@ -275,23 +276,25 @@ def shares(bars: dict[str, pd.DataFrame]) -> go.Figure:
     return figure
 
 
+def _marker(colour: str, pattern: str) -> dict[str, Any]:
+    """Return how a bar of a layer's colour is filled."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return {
+        "color": colour,
+        "line": {"width": 0},
+        "pattern": {
+            "shape": pattern,
+            "fgcolor": colour,
+            "bgcolor": f"rgba({red},{green},{blue},0.2)",
+            "size": 5,
+            "solidity": 0.35,
+        },
+    }
+
+
 def _sum(table: pd.DataFrame, layer: str, kind: str) -> float:
     """Return the milliseconds of one layer and kind."""
     return float(table.loc[(table["layer"] == layer) & (table["kind"] == kind), "ms"].sum())
-
-
-def _first_kind(bars: dict[str, pd.DataFrame], layer: str) -> str:
-    """Return the first kind that a layer has at all: it carries the layer's line in the legend."""
-    for kind in _KINDS:
-        if any(_sum(table, layer, kind) for table in bars.values()):
-            return kind
-    return ""
-
-
-def _faded(colour: str) -> str:
-    """Return a colour at a fifth of its strength."""
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.2)"
 
 
 # ---------------------------------------------------------------- how long answers take
@@ -324,27 +327,32 @@ def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Fig
         "<extra></extra>",
         showlegend=False,
     )
-    heights = {"p50": 1.0, "p95": 0.86, "p99": 0.72}
-    for name, at in marks.items():
+    for row, (name, at) in enumerate(marks.items()):
         if not at > 0:
             continue
         figure.add_vline(x=at, line={"width": 1.4, "dash": "dot", "color": palette.INK.here()})
         figure.add_annotation(
             x=float(np.log10(at)),
-            y=heights.get(name.lower(), 1.0),
+            y=1 + 0.115 * (len(marks) - 1 - row),
             yref="paper",
+            yanchor="bottom",
             text=f"{name} {words.milliseconds(at)}",
             showarrow=False,
             xanchor="left",
-            xshift=4,
+            xshift=-2,
             font={"size": 11, "color": palette.INK.here()},
-            bgcolor=palette.PAPER.here(),
-            borderpad=1,
         )
+    ticks = [base * 10.0**power for power in range(-1, 6) for base in (1, 2, 5)]
     figure.update_layout(
-        height=198,
-        margin={"l": 0, "r": 8, "t": 4, "b": 0},
-        xaxis={"type": "log", "title": {"text": "latency, ms (logarithmic)"}, "fixedrange": True},
+        height=222,
+        margin={"l": 0, "r": 8, "t": 50, "b": 0},
+        xaxis={
+            "type": "log",
+            "title": {"text": "latency (each step multiplies it)"},
+            "tickvals": ticks,
+            "ticktext": [words.milliseconds(tick) for tick in ticks],
+            "fixedrange": True,
+        },
         yaxis={"ticksuffix": " %", "rangemode": "tozero", "fixedrange": True},
     )
     return figure

@@ -5,7 +5,7 @@
 const SVG = 'http://www.w3.org/2000/svg';
 const STATES = {
   o: { glyph: '✓', word: 'fine' },
-  w: { glyph: '!', word: 'busy' },
+  w: { glyph: '!', word: 'under strain' },
   b: { glyph: '✕', word: 'overloaded or failing' },
   x: { glyph: '–', word: 'off' },
 };
@@ -38,7 +38,8 @@ function arrange(data, width) {
 }
 
 function nodesOf(data, layer) {
-  return data.nodes.map((node, index) => ({ node, index })).filter((each) => each.node.layer === layer);
+  const all = data.nodes.map((node, index) => ({ node, index }));
+  return all.filter(({ node }) => node.layer === layer);
 }
 
 // Six columns, and the layer that watches them all as a strip below.
@@ -114,7 +115,8 @@ function route(from, to, place, telemetry) {
     return [start, { x: a.x, y: to.y - 30 }, { x: b.x, y: to.y - 40 }, { x: b.x, y: to.y }];
   }
   if (Math.abs(a.x - b.x) < 5) {
-    const isLast = from.x + from.width > place.width - 20; // no room on the right of the last column
+    // There is no room on the right of the last column.
+    const isLast = from.x + from.width > place.width - 20;
     const side = isLast ? from.x : from.x + from.width;
     const bulge = side + (isLast ? -1 : 1) * (10 + Math.min(10, Math.abs(b.y - a.y) / 20));
     return [{ x: side, y: a.y }, { x: bulge, y: a.y }, { x: bulge, y: b.y }, { x: side, y: b.y }];
@@ -126,11 +128,12 @@ function route(from, to, place, telemetry) {
   return [{ x: start, y: a.y }, { x: bend, y: a.y }, { x: bend, y: b.y }, { x: end, y: b.y }];
 }
 
-// Points along a cubic Bézier.  Asking the path itself (getPointAtLength) takes twenty times longer.
+// Points along a cubic Bézier.  Asking the path itself (getPointAtLength) takes 30 ms a map.
 function sample([a, b, c, d]) {
   const blend = (t, axis) => {
     const rest = 1 - t;
-    return rest ** 3 * a[axis] + 3 * rest * rest * t * b[axis] + 3 * rest * t * t * c[axis] + t ** 3 * d[axis];
+    const ends = rest ** 3 * a[axis] + t ** 3 * d[axis];
+    return ends + 3 * rest * t * (rest * b[axis] + t * c[axis]);
   };
   return Array.from({ length: SAMPLES + 1 }, (_, step) => {
     const t = step / SAMPLES;
@@ -139,7 +142,11 @@ function sample([a, b, c, d]) {
 }
 
 function lengthOf(points) {
-  return points.slice(1).reduce((sum, point, at) => sum + Math.hypot(point.x - points[at].x, point.y - points[at].y), 0);
+  let length = 0;
+  for (let at = 1; at < points.length; at += 1) {
+    length += Math.hypot(points[at].x - points[at - 1].x, points[at].y - points[at - 1].y);
+  }
+  return length;
 }
 
 // ---------------------------------------------------------------- building
@@ -165,19 +172,24 @@ function build(view) {
 }
 
 function buildBand(view, layer, band) {
-  const group = draw('g', { class: 'band', style: `--layer: var(--layer-${layer.name})` }, view.below);
-  draw('rect', { class: 'ground', x: band.x, y: band.y, width: band.width, height: band.height, rx: 6 }, group);
-  draw('rect', { class: 'seam', x: band.x, y: band.y, width: band.width, height: 2.5, rx: 1.25 }, group);
-  return { group, title: write(group, layer.title, { class: 'layer', x: band.x + 8, y: band.y + 15 }) };
+  const { x, y, width } = band;
+  const style = `--layer: var(--layer-${layer.name})`;
+  const group = draw('g', { class: 'band', style }, view.below);
+  draw('rect', { class: 'ground', ...band, rx: 6 }, group);
+  draw('rect', { class: 'seam', x, y, width, height: 2.5, rx: 1.25 }, group);
+  const title = write(group, layer.title, { class: 'layer', x: x + 8, y: y + 15 });
+  return { group, title };
 }
 
 function buildEdge(view, [source, target, telemetry]) {
   const { boxes } = view.place;
   const curve = route(boxes[source], boxes[target], view.place, telemetry);
   const [start, ...rest] = curve.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`);
-  const path = draw('path', { class: telemetry ? 'edge telemetry' : 'edge', d: `M${start} C${rest.join(' ')}` }, view.below);
+  const kind = telemetry ? 'edge telemetry' : 'edge';
+  const path = draw('path', { class: kind, d: `M${start} C${rest.join(' ')}` }, view.below);
   const points = sample(curve);
-  return { path, points, length: lengthOf(points), telemetry, dots: [], owed: Math.random(), rate: 0, failing: 0 };
+  const traffic = { dots: [], owed: Math.random(), rate: 0, failing: 0 };
+  return { path, points, length: lengthOf(points), telemetry, ...traffic };
 }
 
 function buildNode(view, node, box) {
@@ -269,7 +281,7 @@ function showFrame(view, frame) {
     edge.rate = view.data.rate[index][frame];
     edge.failing = (view.data.failing[target]?.[frame] ?? 0) / 100;
     if (edge.telemetry) return;
-    edge.path.style.strokeWidth = edge.rate > 0 ? 1 + Math.min(5, Math.log10(1 + edge.rate) * 1.3) : 1;
+    edge.path.style.strokeWidth = 1 + Math.min(5, Math.log10(1 + edge.rate) * 1.3);
     edge.path.classList.toggle('failing', edge.failing > 0.01);
   });
 }
@@ -325,12 +337,13 @@ function moveDots(view, elapsed) {
   const { pen, place } = view;
   pen.clearRect(0, 0, place.width, place.height);
   for (const edge of view.edges) {
-    const perSecond = edge.telemetry ? Math.min(1, edge.rate) : Math.min(12, Math.sqrt(edge.rate) / 3);
+    const perSecond = edge.telemetry ? 0.4 : Math.min(12, Math.sqrt(edge.rate) / 3);
     edge.owed += perSecond * elapsed;
     while (edge.owed >= 1) {
       edge.owed -= 1;
       const speed = (edge.telemetry ? 55 : 90 + 40 * Math.random()) / edge.length;
-      if (edge.dots.length < DOTS_MAX) edge.dots.push({ way: 0, speed, failing: Math.random() < edge.failing });
+      const failing = Math.random() < edge.failing;
+      if (edge.dots.length < DOTS_MAX) edge.dots.push({ way: 0, speed, failing });
     }
     for (const dot of edge.dots) dot.way += dot.speed * elapsed;
     edge.dots = edge.dots.filter((dot) => dot.way < 1);

@@ -5,7 +5,7 @@ shop), and is played there: moving through time costs the server nothing.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from engine import LAYERS, Result
+from engine import LAYERS
 from pages.parts import limits, words
 from pages.parts.grids import Grid, Grids, grids
 from pages.parts.state import Run, whole
@@ -32,6 +32,7 @@ _component = st.components.v2.component(
 
 KEY = "flowmap"
 
+
 def flowmap(run: Run, selected: str | None, on_picked: Callable[[], None]) -> None:
     """Draw the map of a run; `picked()` says which part was clicked, in the callback."""
     data = {**payload(run.id, run), "selected": selected}
@@ -48,7 +49,9 @@ def payload(run_id: str, _run: Run) -> dict[str, Any]:
     """Return what the browser needs to play a run, as plain lists of rounded numbers."""
     result, scenario, found = _run.result, _run.scenario, grids(run_id, _run)
     graph, names = result.topology, found.stations
-    rows = [_node(name, whole(_run.preset).nodes.get(name), result) for name in names]
+    stations = result.stations.to_dict("index")
+    present = {**whole(_run.preset).nodes, **graph.nodes}
+    rows = [_node(name, present[name], name in graph, stations.get(name)) for name in names]
     nodes = [node for node, _ in rows]
     return {
         "run": run_id,
@@ -64,33 +67,33 @@ def payload(run_id: str, _run: Run) -> dict[str, Any]:
             [names.index(source), names.index(target), int(graph[source][target]["telemetry"])]
             for source, target in found.edges
         ],
-        "busy": _whole(100 * found.station["utilisation"]),
+        "busy": _integers(100 * found.station["utilisation"]),
         "stat": _stats(found, [column for _, column in rows]),
         "states": _states(found, nodes),
         "rate": [_rounded(row) for row in found.rate],
         "failing": _failing(found),
         "kpis": kpis(_run),
-        "events": [
-            [round(each.time_s, 2), each.kind, each.text or each.kind]
-            for each in result.events.itertuples()
-        ],
+        "events": _events(result.events),
     }
+
+
+def _events(table: pd.DataFrame) -> list[list[Any]]:
+    """Return what happened: seconds, kind and text of each event."""
+    columns = (table[name].tolist() for name in ("time_s", "kind", "text"))
+    return [[round(at, 2), kind, text or kind] for at, kind, text in zip(*columns, strict=True)]
 
 
 # ---------------------------------------------------------------- parts over time
 
 
 def _node(
-    name: str, ghost: dict[str, Any] | None, result: Result
+    name: str, attributes: dict[str, Any], exists: bool, row: dict[Hashable, Any] | None
 ) -> tuple[dict[str, Any], str | None]:
     """Return what stays the same about a part during a run, and the column its box shows.
 
-    A part that the run does not have is a ghost: it belongs to a layer that is off.
+    A part that does not exist in the run is a ghost: it belongs to a layer that is off.
     """
-    on = name in result.topology and bool(result.topology.nodes[name]["on"])
-    attributes = result.topology.nodes[name] if name in result.topology else ghost
-    assert attributes is not None
-    row = result.stations.loc[name] if name in result.stations.index else None
+    on = exists and bool(attributes["on"])
     column, unit = _stat(str(attributes["kind"]), row)
     node = {
         "id": name,
@@ -105,7 +108,7 @@ def _node(
     return node, column
 
 
-def _stat(kind: str, row: "pd.Series[Any] | None") -> tuple[str | None, str]:
+def _stat(kind: str, row: dict[Hashable, Any] | None) -> tuple[str | None, str]:
     """Return which column a part's box shows besides its busyness, and the unit."""
     if row is None:
         return None, ""
@@ -125,8 +128,8 @@ def _stats(found: Grids, columns: list[str | None]) -> list[list[float]]:
 
 def _scaled(found: Grids, row: int, column: str) -> Grid:
     """Return a part's row of a column, a ratio in percent."""
-    values = found.station[column][row]
-    return np.rint(100 * values) if column == "hit_ratio" else values
+    values: Grid = found.station[column][row]
+    return values * 100 if column == "hit_ratio" else values
 
 
 def _states(found: Grids, nodes: list[dict[str, Any]]) -> list[str]:
@@ -144,9 +147,19 @@ def _states(found: Grids, nodes: list[dict[str, Any]]) -> list[str]:
 
 
 def _failed_share(found: Grids) -> Grid:
-    """Return which share of what comes to a part fails there."""
-    share = found.station["failed_per_s"] / np.maximum(found.station["rate_per_s"], 1e-9)
-    return np.minimum(share, 1.0)
+    """Return which share of what comes to a part fails there, over a few seconds.
+
+    In a single frame of half a second, one message of ten that fails would look like a disaster.
+    """
+    failed, rate = (_smooth(found.station[name]) for name in ("failed_per_s", "rate_per_s"))
+    return np.asarray(np.minimum(failed / np.maximum(rate, 1e-9), 1.0), dtype=np.float64)
+
+
+def _smooth(grid: Grid, frames: int = 9) -> Grid:
+    """Return running means along each row."""
+    padded = np.pad(grid, ((0, 0), (frames // 2 + 1, frames // 2)), mode="edge")
+    sums = padded.cumsum(axis=1)
+    return np.asarray(sums[:, frames:] - sums[:, :-frames], dtype=np.float64) / frames
 
 
 def _failing(found: Grids) -> dict[str, list[int]]:
@@ -155,7 +168,7 @@ def _failing(found: Grids) -> dict[str, list[int]]:
     return {str(row): percent[row].tolist() for row in np.flatnonzero(percent.any(axis=1))}
 
 
-def _whole(grid: Grid) -> list[list[int]]:
+def _integers(grid: Grid) -> list[list[int]]:
     """Return a grid in whole numbers."""
     rows: list[list[int]] = np.rint(grid).astype(int).tolist()
     return rows
@@ -163,7 +176,7 @@ def _whole(grid: Grid) -> list[list[int]]:
 
 def _rounded(values: Grid) -> list[float]:
     """Return numbers with one decimal below ten and none above: half the bytes, as readable."""
-    return [int(each) if each >= 10 else round(each, 1) for each in values.tolist()]
+    return [round(each) if each >= 10 else round(each, 1) for each in values.tolist()]
 
 
 # ---------------------------------------------------------------- key numbers
@@ -179,8 +192,7 @@ def kpis(run: Run) -> list[dict[str, Any]]:
     share = 1 - answered / asked if asked else 0.0
     latency = {name: _number(getattr(summary, f"latency_ms_{name}")) for name in limits.LATENCY_MS}
     slow = {
-        name: limits.above(latency[name], *limits.LATENCY_MS[name])
-        for name in limits.LATENCY_MS
+        name: limits.above(latency[name], *limits.LATENCY_MS[name]) for name in limits.LATENCY_MS
     }
     return [
         {
@@ -236,4 +248,4 @@ def _number(value: float | None) -> float:
 
 def _column(values: pd.Series) -> list[float | None]:
     """Return a column as rounded numbers, with None where nothing was measured."""
-    return [None if each != each else round(each, 1) for each in values.tolist()]
+    return [None if math.isnan(each) else round(each, 1) for each in values.tolist()]

@@ -6,7 +6,7 @@ With no part selected it says what to do, which part is the busiest, and why req
 import html
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -15,8 +15,7 @@ from engine import Result, inspect
 from pages.parts import limits, palette, state, words
 from pages.parts.state import Run
 
-HEIGHT = 432  # as high as the map, its key numbers and its player beside it
-REMEDIES_MAX = 4
+REMEDIES_MAX, REASONS_MAX = 4, 4
 
 _KINDS = {
     "source": "people",
@@ -30,28 +29,31 @@ _KINDS = {
 }
 
 
-def inspector(run: Run) -> None:
-    """Draw the inspector of the selected part."""
+def choose_part(run: Run) -> str | None:
+    """Draw the list of parts and return the chosen one; None is the whole system."""
     titles = _titles(run)
-    state.accept(state.STATION, titles)
-    with st.container(border=True, height=HEIGHT, gap="xsmall", key="inspector"):
-        selected = st.selectbox(
-            "Part to look into",
-            list(titles),
-            index=None,
-            format_func=titles.__getitem__,
-            key=state.STATION,
-            bind="query-params",
-            placeholder="Whole system",
-            label_visibility="collapsed",
-        )
-        if selected is None:
-            _overview(run, titles)
-        elif selected in run.result.stations.index:
-            _station(run, str(selected))
-        else:
-            _ghost(str(selected))
-        _undo()
+    chosen: str | None = st.selectbox(
+        "Part to look into",
+        list(titles),
+        index=None,
+        format_func=titles.__getitem__,
+        key=state.STATION,
+        bind="query-params",
+        placeholder="Whole system",
+        label_visibility="collapsed",
+    )
+    return chosen
+
+
+def inspector(run: Run, selected: str | None) -> None:
+    """Draw what there is to say about the selected part."""
+    if selected is None:
+        _overview(run)
+    elif selected in run.result.stations.index:
+        _station(run, selected)
+    else:
+        _ghost(selected)
+    _undo()
 
 
 def _titles(run: Run) -> dict[str, str]:
@@ -70,7 +72,7 @@ def _titles(run: Run) -> dict[str, str]:
 
 def _station(run: Run, name: str) -> None:
     """Draw one part: numbers, reasons, remedies."""
-    row = run.result.stations.loc[name]
+    row = cast("pd.Series[Any]", run.result.stations.loc[name])
     glyph, word = palette.STATES[_state(run, name, row)]
     kind = _KINDS.get(str(row["kind"]), str(row["kind"]))
     st.caption(f"{str(row['layer']).capitalize()} layer, {kind}: {glyph} {word}")
@@ -91,7 +93,7 @@ def _station(run: Run, name: str) -> None:
 
 def _ghost(name: str) -> None:
     """Say why a part does nothing, and offer to switch its layer on."""
-    layer = name.split(".")[0]
+    layer = name.partition(".")[0]
     st.caption(f"{layer.capitalize()} layer: – off")
     st.markdown("Requests do not pass here: the layer is off, and the others do without it.")
     label = f"Switch {layer} on"
@@ -137,18 +139,15 @@ def _facts(pairs: list[tuple[str, str]], style: str = "") -> str:
 # ---------------------------------------------------------------- the whole system
 
 
-def _overview(run: Run, titles: dict[str, str]) -> None:
+def _overview(run: Run) -> None:
     """Say what to do, and where it would pay to look first."""
     result = run.result
     st.markdown("**Click a box** on the map to look inside it: its numbers, why, and what to try.")
-    st.caption(words.plain(run.scenario.blurb))
-    st.html(_facts(_whole(result)))
     busy = result.stations["utilisation"].fillna(0.0)
     busiest = str(busy.idxmax())
-    title = titles[busiest]
-    st.markdown(f"Busiest: **{words.plain(title)}**, {words.percent(busy[busiest])}.")
+    title = str(result.stations.at[busiest, "title"])
     st.button(
-        f"Look inside: {title}",
+        f"Busiest: {title}, {words.percent(busy[busiest])}",
         key="look",
         on_click=_select,
         args=(busiest,),
@@ -157,7 +156,10 @@ def _overview(run: Run, titles: dict[str, str]) -> None:
     if result.summary.failures:
         st.caption("Why requests failed")
         ranked = sorted(result.summary.failures.items(), key=lambda pair: -pair[1])
-        st.html(_facts([(reason, f"{count:,}") for reason, count in ranked[:5]]))
+        st.html(_facts([(reason, f"{count:,}") for reason, count in ranked[:REASONS_MAX]]))
+    st.caption("The whole run")
+    st.html(_facts(_whole(result)))
+    st.caption(words.plain(run.scenario.blurb))
 
 
 def _whole(result: Result) -> list[tuple[str, str]]:

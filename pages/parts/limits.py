@@ -5,10 +5,8 @@ limits of busyness follow from queueing: at 75 % busy a single server's line is 
 at 95 % it is 19 (M/M/1: ρ / (1 - ρ), Kleinrock 1975).
 """
 
-import math
-
 BUSY_WARN, BUSY_BAD = 0.75, 0.95
-FAILED_WARN, FAILED_BAD = 0.01, 0.05  # of what one part does: a retry may still save the request
+FAILED_WARN, FAILED_BAD = 0.03, 0.1  # of what one part does: a retry may still save the request
 ERRORS_WARN, ERRORS_BAD = 0.001, 0.01  # of whole requests, whom nothing saves any more
 ANSWERED_WARN, ANSWERED_BAD = 0.99, 0.95
 # (warn, bad) in milliseconds.
@@ -18,7 +16,7 @@ LATENCY_MS = {"p50": (200.0, 400.0), "p95": (500.0, 1000.0), "p99": (1000.0, 200
 def above(value: float, warn: float, bad: float) -> str:
     """Return the state of a number that ought to be small: "o", "w" or "b".
 
-    >>> [above(each, 1, 2) for each in (0.5, 1, 3, math.nan)]
+    >>> [above(each, 1, 2) for each in (0.5, 1, 3, float("nan"))]
     ['o', 'w', 'b', 'o']
     """
     return "b" if value >= bad else "w" if value >= warn else "o"

@@ -49,14 +49,18 @@ ANSWERED = Colour("#009E73", "#1BB58A")
 # Glyph and word of each state of a part; the keys are what the map is sent.
 STATES = {
     "o": ("✓", "fine"),
-    "w": ("!", "busy"),
+    "w": ("!", "under strain"),
     "b": ("✕", "overloaded or failing"),
     "x": ("–", "off"),
 }
 
 
 def variables() -> str:
-    """Return the palette as CSS variables, for the stylesheets of the page and its components."""
+    """Return the palette as CSS variables, for the stylesheets of the page and its components.
+
+    The browser picks the theme's side, so a change of theme needs no answer from the server.
+    """
     named = {f"layer-{layer}": colour for layer, colour in LAYERS.items()}
     named |= {"warn": WARN, "bad": BAD, "muted": MUTED, "ink": INK}
-    return ":root{" + "".join(f"--{name}:{each.here()};" for name, each in named.items()) + "}"
+    pairs = (f"--{name}:light-dark({light},{dark});" for name, (light, dark) in named.items())
+    return ":root{" + "".join(pairs) + "}"

@@ -23,6 +23,10 @@ const NOW = {
   percent: (value) => `${short(value)} %`,
 };
 
+function nowText(kind, value) {
+  return value === null ? '–' : NOW[kind](value); // nobody was answered in this frame
+}
+
 function minutes(seconds) {
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds) % 60).padStart(2, '0')}`;
 }
@@ -43,7 +47,7 @@ function buildKpis(view) {
       return element;
     });
     [kpi.label, glyph, kpi.value].forEach((text, index) => (parts[index].textContent = text));
-    if (kpi.state !== 'o') parts[1].setAttribute('aria-label', kpi.state === 'b' ? 'bad' : 'warning');
+    parts[1].setAttribute('aria-label', { o: '', w: 'warning', b: 'bad' }[kpi.state]);
     view.kpis.append(card);
     return parts[3];
   });
@@ -51,8 +55,7 @@ function buildKpis(view) {
 
 function showKpis(view, frame) {
   view.data.kpis.forEach((kpi, index) => {
-    const value = kpi.kind === 'fixed' ? kpi.now : kpi.now[frame];
-    const text = kpi.kind === 'fixed' ? value : value === null ? 'now –' : `now ${NOW[kpi.kind](value)}`;
+    const text = kpi.kind === 'fixed' ? kpi.now : `now ${nowText(kpi.kind, kpi.now[frame])}`;
     if (view.now[index].textContent !== text) view.now[index].textContent = text;
   });
 }
@@ -85,8 +88,15 @@ function seek(view, seconds) {
 
 // The charts are Streamlit's own; page.css draws a line over each where this variable says.
 function moveCursor(view) {
-  view.charts ??= document.querySelector(CHARTS);
-  view.charts?.style.setProperty('--moment', view.seconds / view.data.duration);
+  chartsOf(view)?.style.setProperty('--moment', view.seconds / view.data.duration);
+}
+
+// The charts' container.  It may come after the map, and anew after a change of pages.
+function chartsOf(view) {
+  if (view.charts?.isConnected) return view.charts;
+  view.charts = document.querySelector(CHARTS);
+  if (view.charts) view.charts.onclick = (event) => seekFromChart(view, event);
+  return view.charts;
 }
 
 // A click on a chart goes to that moment.
@@ -99,14 +109,6 @@ function seekFromChart(view, event) {
   const end = right - parseFloat(style.getPropertyValue('--plot-right'));
   const share = (event.clientX - start) / (end - start);
   if (share >= 0 && share <= 1) seek(view, share * view.data.duration);
-}
-
-function listenToCharts(view) {
-  const charts = document.querySelector(CHARTS);
-  if (!charts || view.charts === charts) return;
-  view.charts = charts;
-  charts.onclick = (event) => seekFromChart(view, event);
-  moveCursor(view);
 }
 
 // ---------------------------------------------------------------- playing
@@ -194,9 +196,12 @@ function mount(parentElement) {
   return view;
 }
 
+// A canvas takes no CSS variables: an element has to say what they come to in this theme.
 function readColours(view) {
-  const style = getComputedStyle(view.root);
-  const read = (name) => style.getPropertyValue(name).trim();
+  const read = (name) => {
+    view.canvas.style.color = `var(${name})`;
+    return getComputedStyle(view.canvas).color;
+  };
   view.colours = { dot: read('--st-primary-color'), bad: read('--bad'), muted: read('--muted') };
 }
 
@@ -233,7 +238,7 @@ export default function flowmap({ data, parentElement, setTriggerValue }) {
     listenToPlayer(view);
     play(view, remembered.playing ?? !view.calm);
   }
-  listenToCharts(view);
+  moveCursor(view);
   view.root.dataset.run = data.run; // drawn: tests and benchmarks wait for this
   return () => {
     cancelAnimationFrame(view.request);

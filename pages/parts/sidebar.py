@@ -1,5 +1,6 @@
 """The frame's left side: preset, layers, their knobs, seed and link.  The same on every page."""
 
+import functools
 import math
 from typing import Any
 
@@ -10,7 +11,16 @@ from pages.parts import state
 from pages.parts.copylink import copylink
 
 # Steps of a knob's path that name no part: containers, and the shapes of distributions.
-_NO_OWNERS = {"services", "kinds", "lognormal", "erlang", "exponential", "constant", "median", "mean"}
+_NO_OWNERS = {
+    "services",
+    "kinds",
+    "lognormal",
+    "erlang",
+    "exponential",
+    "constant",
+    "median",
+    "mean",
+}
 
 
 def draw() -> None:
@@ -89,7 +99,7 @@ def _format(knob: Knob) -> str:
     return ("%d" if whole else "%.3g") + short.get(knob.unit, "")
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@functools.lru_cache(maxsize=32)
 def _catalogue(preset: str) -> dict[str, str]:
     """Return what the list of further knobs says, by path."""
     return {

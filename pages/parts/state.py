@@ -5,7 +5,7 @@ query parameter of the same name.  The URL is therefore the whole state: a scree
 widgets live in the frame around the pages, so that all pages look at the same scenario.
 """
 
-from collections.abc import Iterable
+import functools
 from typing import Any, NamedTuple
 
 import networkx as nx
@@ -25,7 +25,7 @@ from engine import (
     simulate,
 )
 
-PRESET, SEED, STATION, MORE = "preset", "seed", "station", "more"
+PRESET, SEED, STATION, JOURNEY, MORE = "preset", "seed", "station", "journey", "more"
 FIRST_PRESET, FIRST_SEED = "amazon", 7
 SEED_MAX = 999_999
 
@@ -56,28 +56,30 @@ class Step(NamedTuple):
 
 
 # ---------------------------------------------------------------- shared by all sessions
+# Pure functions of a preset's name are asked thirty times a run: a plain memo answers in a
+# microsecond, Streamlit's cache in two hundred.
 
 
-@st.cache_resource(show_spinner=False)
+@functools.cache
 def choices() -> dict[str, PresetInfo]:
     """Return the presets by name."""
     return dict(presets())
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@functools.lru_cache(maxsize=32)
 def base(preset: str) -> Scenario:
     """Return a preset as it comes, before anybody moved a slider."""
     return load(preset)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@functools.lru_cache(maxsize=32)
 def knobs_of(preset: str) -> dict[str, Knob]:
     """Return a preset's knobs by path, in the engine's order."""
     return {knob.path: knob for knob in knobs(base(preset))}
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def whole(preset: str) -> nx.DiGraph:
+@functools.lru_cache(maxsize=32)
+def whole(preset: str) -> "nx.DiGraph[str]":
     """Return a preset's topology with every layer on: what is off in a run is drawn as a ghost."""
     everything = base(preset).change({f"{layer}.enabled": True for layer in LAYERS})
     return Simulation(everything).result().topology
@@ -140,26 +142,19 @@ def show_knob() -> None:
     st.session_state[MORE] = None
 
 
-def accept(key: str, names: Iterable[str]) -> None:
-    """Let a link name an option by its short name too; call before the widget that has titles."""
-    asked = st.query_params.get(key)
-    if asked in names and key not in st.session_state:
-        st.session_state[key] = asked
-
-
 def choose_preset() -> None:
     """Put every knob where the newly chosen preset has it."""
     for path, knob in knobs_of(preset()).items():
         if path in st.session_state:
             st.session_state[path] = knob.value
-    for name in (_SHOWN, _UNDO, _RANGE):
+    for name in (_SHOWN, _UNDO, _RANGE, STATION, JOURNEY):
         st.session_state.pop(name, None)
-    st.session_state[STATION] = None
 
 
 def range_of(knob: Knob) -> tuple[float, float]:
     """Return a slider's ends; a link or a remedy may have gone beyond what it usually shows."""
-    usual = (knob.low or 0.0, knob.high or 1.0)
+    low, high, value = (float(each or 0.0) for each in (knob.low, knob.high, knob.value))
+    usual = (min(low, value), max(high, value, low + 1.0))
     found: tuple[float, float] = st.session_state.get(_RANGE, {}).get(knob.path, usual)
     return found
 

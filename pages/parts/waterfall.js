@@ -122,9 +122,11 @@ function drawBar(row, span, { whole, latency }) {
   };
   if (whole > latency) add(line, 'i', 'reply').style.left = part(latency);
   if (span.wait > 0) bar('bar waiting', span.start, span.wait);
-  bar(span.error ? 'bar working error' : 'bar working', span.start + span.wait, span.duration - span.wait);
+  const worked = span.error ? 'bar working error' : 'bar working';
+  bar(worked, span.start + span.wait, span.duration - span.wait);
   if (span.critical) bar('critical', span.start, span.duration);
-  add(line, 'span', 'label', milliseconds(span.duration)).style.left = part(span.start + span.duration);
+  const label = add(line, 'span', 'label', milliseconds(span.duration));
+  label.style.left = part(span.start + span.duration);
 }
 
 function drawTags(tree, span, depth) {
@@ -151,7 +153,8 @@ function sentence(span) {
     span.background && 'after the reply',
     span.error && `error: ${span.error}`,
   ].filter(Boolean);
-  return [`${span.title}, ${span.operation}: ${milliseconds(span.duration)}${wait}`, ...notes].join(', ');
+  const first = `${span.title}, ${span.operation}: ${milliseconds(span.duration)}${wait}`;
+  return [first, ...notes].join(', ');
 }
 
 // ---------------------------------------------------------------- acting

@@ -64,4 +64,4 @@ def shares(trace: Trace) -> pd.DataFrame:
         kind = "network" if span.layer == "client" else "working"
         rows += [(span.layer, "waiting", waiting), (span.layer, kind, own - waiting)]
     table = pd.DataFrame(rows, columns=["layer", "kind", "ms"])
-    return table.groupby(["layer", "kind"], as_index=False, sort=False)["ms"].sum()
+    return table.groupby(["layer", "kind"], sort=False)["ms"].sum().reset_index()

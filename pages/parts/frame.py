@@ -1,7 +1,10 @@
-"""The list of pages."""
+"""What all pages share: the list of pages, the way in, and the words about what went wrong."""
 
 import streamlit as st
 from streamlit.navigation.page import Page
+
+from pages.parts import state
+from pages.parts.state import Run
 
 
 def navigation() -> Page:
@@ -15,12 +18,22 @@ def navigation() -> Page:
     )
 
 
-def enter_through_the_door(*, entered: bool) -> None:
-    """Start over with `app.py` if a page runs without its frame; every page's first line.
+def enter() -> Run:
+    """Return the run that this session looks at; every page's first line."""
+    _through_the_door()
+    run, problem = state.current()
+    for line in (problem, *state.link_problems(run)):
+        if line:
+            st.warning(line, icon="⚠️")
+    return run
+
+
+def _through_the_door() -> None:
+    """Start over with `app.py` if a page runs without its frame.
 
     Until `st.navigation` has run once, Streamlit takes each file in `pages/` for a page of its own.
     Only the first visitor of a server can meet that, with a link to an inner page.
     """
-    if not entered:
+    if state.PRESET not in st.session_state:
         navigation()
         st.rerun()

@@ -1,0 +1,107 @@
+"""Reading scenarios from files and text, which are hostile until parsed."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import yaml
+
+from engine.distribution import Frozen
+from engine.errors import ScenarioError, close_to, shown
+from engine.scenario import DEPTH_MAX, Scenario, parse
+
+FILE_MAX = 1_000_000  # bytes; the largest preset has a hundredth of it
+PRESETS = pathlib.Path(__file__).parents[1] / "presets"
+
+
+class PresetInfo(Frozen):
+    """What a preset is called and about."""
+
+    title: str
+    blurb: str
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what scenarios do not need: aliases, duplicate keys, great depth."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise ScenarioError(
+                f"line {mark.line + 1} uses a YAML alias; write the value out instead"
+            )
+        self.depth += 1
+        if self.depth > DEPTH_MAX:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise ScenarioError(
+                f"line {mark.line + 1} is nested deeper than {DEPTH_MAX} levels; flatten it"
+            )
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise ScenarioError(
+                    f"line {key.start_mark.line + 1} says {shown(key.value)} a second"
+                    " time; leave one out"
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_text(text: str, name: str = "the text") -> Scenario:
+    """Return the scenario that YAML or JSON text says."""
+    if len(text.encode("utf-8", "replace")) > FILE_MAX:
+        raise ScenarioError(
+            f"{name} has {len(text):,} characters; a scenario has at most {FILE_MAX:,}"
+        )
+    try:
+        tree = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader, made stricter)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ScenarioError(f"{name}{line} is not YAML: {error.problem}; mend that line") from None
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{name} is not YAML: {' '.join(str(error).split())[:120]}") from None
+    except (RecursionError, ValueError) as error:
+        if isinstance(error, ScenarioError):
+            raise ScenarioError(f"{name}: {error}") from None
+        raise ScenarioError(f"{name} is not YAML: {shown(str(error))}") from None
+    try:
+        return parse(tree)
+    except ScenarioError as error:
+        raise ScenarioError(f"{name}: {error}") from None
+
+
+def presets() -> dict[str, PresetInfo]:
+    """Return the presets that ship, by name."""
+    found = {}
+    for path in sorted(PRESETS.glob("*.yaml")):
+        scenario = load(path.stem)
+        found[path.stem] = PresetInfo(title=scenario.title, blurb=scenario.blurb)
+    return found
+
+
+def load(name: str | pathlib.Path) -> Scenario:
+    """Return the preset of this name, or the scenario in this YAML or JSON file."""
+    names = {path.stem: path for path in PRESETS.glob("*.yaml")}
+    path = names.get(str(name), pathlib.Path(name))
+    try:
+        size = path.stat().st_size
+        if size > FILE_MAX:
+            raise ScenarioError(f"{path} has {size:,} bytes; a scenario has at most {FILE_MAX:,}")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ScenarioError(
+            f"{name} is neither a preset nor a file{close_to(str(name), names)}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path} cannot be read as text: {shown(str(error))}") from None
+    return read_text(text, str(name))

@@ -1,0 +1,16 @@
+"""How property tests search: the same examples every time in CI, new ones everywhere else."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# A run takes as long as its scenario says, so there is no deadline; building a scenario draws
+# more than most examples do.
+COMMON = settings(
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("ci", COMMON, derandomize=True)
+settings.register_profile("here", COMMON)
+settings.load_profile("ci" if os.environ.get("CI") else "here")

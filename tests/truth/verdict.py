@@ -1,0 +1,99 @@
+"""Verdicts: a case's figures, measured and judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from truth.adapters import adapter_for
+from truth.answer import Beside, Lacking, NotExpressibleError, Pair, Share, TooLongError
+from truth.case import Case
+from truth.missing import reason
+from truth.tolerance import Rule, rule_for
+
+Word = Literal["passed", "passed in part", "failed", "not expressible", "left for a long run"]
+WORDS: tuple[Word, ...] = (
+    "passed",
+    "passed in part",
+    "failed",
+    "not expressible",
+    "left for a long run",
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number or word that a case expects, and what came out."""
+
+    name: str
+    expected: Any
+    measured: Any
+    rule: Rule
+    holds: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} is {self.measured}, expected {self.expected} ({self.rule})"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of a case."""
+
+    case: Case
+    word: Word
+    why: str = ""  # where it was not judged
+    figures: tuple[Figure, ...] = ()
+    lacking: dict[str, str] = field(default_factory=dict)  # figure -> what the product lacks
+    beside: dict[str, str] = field(default_factory=dict)  # figure -> why it is not compared
+
+    @property
+    def wrong(self) -> list[str]:
+        """The figures that are off, a sentence each."""
+        return [str(figure) for figure in self.figures if not figure.holds]
+
+
+def judge(case: Case) -> Verdict:
+    """Measure a case and compare every figure that it expects."""
+    adapter = adapter_for(case)
+    if adapter is None:
+        return Verdict(case, "not expressible", reason(case))
+    try:
+        measured = adapter(case)
+    except NotExpressibleError as error:
+        return Verdict(case, "not expressible", str(error))
+    except TooLongError as error:
+        return Verdict(case, "left for a long run", str(error))
+    figures: list[Figure] = []
+    lacking: dict[str, str] = {}
+    beside: dict[str, str] = {}
+    for name, answer in measured.items():
+        if isinstance(answer, Pair):
+            figures += compared(case, name, answer.expected, answer.value)
+        elif (expected := case.expect.get(name.split(",")[0])) is None:
+            continue  # more than was asked for
+        elif isinstance(answer, Lacking):
+            lacking[name] = answer.reason
+        elif isinstance(answer, Beside):
+            beside[name] = answer.reason
+        else:
+            figures += compared(case, name, expected, answer)
+    told = {figure.name.split(",")[0].split("[")[0] for figure in figures} | {*lacking, *beside}
+    lacking |= dict.fromkeys(set(case.expect) - told, "the adapter does not measure it")
+    if not figures:
+        return Verdict(case, "not expressible", reason(case), (), lacking, beside)
+    right: Word = "passed in part" if lacking else "passed"
+    word: Word = right if all(figure.holds for figure in figures) else "failed"
+    return Verdict(case, word, "", tuple(figures), lacking, beside)
+
+
+def compared(case: Case, name: str, expected: Any, answer: Any) -> list[Figure]:
+    """Return a figure held to its rule; a list of numbers, one by one."""
+    value, per = (answer.value, answer.of) if isinstance(answer, Share) else (answer, 1.0)
+    rule = rule_for(case.tolerance, name, expected, case.given)
+    if isinstance(expected, list) and isinstance(value, list) and rule.kind != "exact":
+        assert len(expected) == len(value), f"{name} has {len(value)} parts, not {len(expected)}"
+        return [
+            Figure(f"{name}[{index}]", one, other, rule, rule.allows(one, other))
+            for index, (one, other) in enumerate(zip(expected, value, strict=True))
+        ]
+    return [Figure(name, expected, value, rule, rule.allows(expected, value, per))]
