@@ -8,9 +8,8 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from engine import ScenarioError, load, presets, ready, simulate, warm_up
+from engine.reading import values
 from engine.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -75,10 +74,7 @@ def change(text: str) -> tuple[str, Any]:
     path, sign, value = text.partition("=")
     if not sign or not path:
         raise ScenarioError(f"--set {text} has no PATH=VALUE; write application.replicas=6")
-    try:
-        return path.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        return path.strip(), value
+    return path.strip(), values(value, f"--set {path.strip()}")
 
 
 def figures(result: Result) -> dict[str, Any]:

@@ -74,14 +74,11 @@ class Assembly:
         self._publishes = 0
 
     def dist(self, time: Distribution, scale: float = 1.0) -> int:
-        """Return the row of a distribution."""
-        known = ("dist", time, scale)
-        if known not in self._known:
-            (shape, count, a, b, c), samples = time.row(scale)
-            first = len(self._samples)
-            self._samples.extend(samples)
-            self._known[known] = self._add("dists", (shape, first, count, a, b, c))
-        return self._known[known]
+        """Add a distribution; equal ones stand apart, so that one can change on its own."""
+        (family, count, a, b, c), samples = time.row(scale)
+        first = len(self._samples)
+        self._samples.extend(samples)
+        return self._add("dists", (family, first, count, a, b, c))
 
     def dists(self, times: Sequence[tuple[Distribution, float]]) -> int:
         """Return the first row of distributions that stand together, for a register to choose."""
@@ -153,11 +150,8 @@ class Assembly:
 
     def choice(self, weights: Sequence[float]) -> int:
         """Add a choice by weight."""
-        known = ("choice", tuple(weights))
-        if known not in self._known:
-            self._known[known] = self._add("choices", (len(self._chances), len(weights)))
-            self._chances.extend(np.cumsum(weights) / np.sum(weights))
-        return self._known[known]
+        self._chances.extend(np.cumsum(weights) / np.sum(weights))
+        return self._add("choices", (len(self._chances) - len(weights), len(weights)))
 
     def keyspace(self, keys: int, exponent: float) -> int:
         """Add a space of keys with Zipf popularity."""
@@ -280,8 +274,7 @@ class Assembly:
         arrive: int,
     ) -> int:
         """Add a source of requests; a rate below 0 makes it closed, with `users` users."""
-        choice = self._add("choices", (len(self._chances), len(weights)))
-        self._chances.extend(np.cumsum(weights) / np.sum(weights))
+        choice = self.choice(weights)
         first = len(self._starts)
         self._starts.extend(starts)
         return self._add(

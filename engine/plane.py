@@ -15,6 +15,7 @@ from engine.kernel.loop import (
     serve_line,
 )
 from engine.kernel.tables import NOBODY
+from engine.kernel.world import World
 from engine.layers.data import scattered
 from engine.program import Program
 
@@ -26,11 +27,24 @@ PARAMETERS = {
     "dists": ("family", "first", "count", "a", "b", "c"),
     "pools": ("slots", "room", "weight", "ceiling", "backup"),
     "groups": ("policy", "count", "draws"),
-    "stores": ("capacity", "ttl", "bounded"),
+    "stores": ("capacity", "ttl"),
     "retries": ("attempts", "cancels", "jitter", "rest", "cap"),
     "channels": ("workers", "again", "attempts", "room"),
     "partitions": ("worker",),
 }
+
+# What a change may not touch: state is laid out by it.
+LAYOUT = {
+    "keyspaces": ("first", "count", "guides"),
+    "choices": ("first", "count"),
+    "stores": ("first", "keys", "bounded"),
+    "ledgers": ("first",),
+    "groups": ("first",),
+    "pools": ("meter",),
+    "channels": ("first", "partitions", "start", "meter"),
+    "sources": ("users", "journeys", "starts", "arrive"),
+}
+SHARED = ("lookups", "popularity", "starts")
 
 
 class TooManyInFlightError(Exception):
@@ -95,7 +109,7 @@ class Plane:
         if not self.program.same_shape(program):
             return False
         fresh = program.world(0)
-        if any(len(getattr(fresh, name)) != len(getattr(self.world, name)) for name in PARAMETERS):
+        if not self._laid_out_as(fresh):
             return False
         for name, fields in PARAMETERS.items():
             for field in fields:
@@ -106,10 +120,23 @@ class Plane:
         for index in np.flatnonzero(self.world.pools["waiting"]):
             self._need(1)
             self._call(serve_line, int(index))
-        for index in range(len(program.channels)):
+        for channel in range(len(program.channels)):
             self._need(len(self.world.partitions))
-            self._call(serve_channel, index)
+            self._call(serve_channel, channel)
         return True
+
+    def _laid_out_as(self, fresh: World) -> bool:
+        """Return whether two worlds have the same places in the same tables."""
+        return (
+            all(np.array_equal(getattr(self.world, n), getattr(fresh, n)) for n in SHARED)
+            and all(len(getattr(self.world, n)) == len(getattr(fresh, n)) for n in PARAMETERS)
+            and (self.world.sources["rate"] < 0).tolist() == (fresh.sources["rate"] < 0).tolist()
+            and all(
+                np.array_equal(getattr(self.world, name)[field], getattr(fresh, name)[field])
+                for name, fields in LAYOUT.items()
+                for field in fields
+            )
+        )
 
     def _call(self, function: Callable[..., object], *arguments: object) -> object:
         # Wrapping 64-bit products are what a generator is made of; interpreted, numpy warns.

@@ -47,6 +47,9 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                raise ScenarioError(f"line {line} has a key that is no word; use a plain name")
             if key.value in seen:
                 raise ScenarioError(
                     f"line {key.start_mark.line + 1} says {shown(key.value)} a second"
@@ -56,24 +59,30 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_text(text: str, name: str = "the text") -> Scenario:
-    """Return the scenario that YAML or JSON text says."""
+def values(text: str, name: str) -> Any:
+    """Return the plain values that YAML or JSON text says; ScenarioError if it is neither."""
     if len(text.encode("utf-8", "replace")) > FILE_MAX:
         raise ScenarioError(
             f"{name} has {len(text):,} characters; a scenario has at most {FILE_MAX:,}"
         )
     try:
-        tree = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader, made stricter)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader, made stricter)
+    except ScenarioError as error:
+        raise ScenarioError(f"{name}: {error}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ScenarioError(f"{name}{line} is not YAML: {error.problem}; mend that line") from None
     except yaml.YAMLError as error:
         raise ScenarioError(f"{name} is not YAML: {' '.join(str(error).split())[:120]}") from None
-    except (RecursionError, ValueError) as error:
-        if isinstance(error, ScenarioError):
-            raise ScenarioError(f"{name}: {error}") from None
-        raise ScenarioError(f"{name} is not YAML: {shown(str(error))}") from None
+    except (RecursionError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        # What PyYAML raises for a tag whose text does not fit it.
+        raise ScenarioError(f"{name} is not YAML: {shown(str(error))}; leave tags out") from None
+
+
+def read_text(text: str, name: str = "the text") -> Scenario:
+    """Return the scenario that YAML or JSON text says."""
+    tree = values(text, name)
     try:
         return parse(tree)
     except ScenarioError as error:
@@ -94,11 +103,12 @@ def load(name: str | pathlib.Path) -> Scenario:
     names = {path.stem: path for path in PRESETS.glob("*.yaml")}
     path = names.get(str(name), pathlib.Path(name))
     try:
-        size = path.stat().st_size
-        if size > FILE_MAX:
-            raise ScenarioError(f"{path} has {size:,} bytes; a scenario has at most {FILE_MAX:,}")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+        with path.open("rb") as file:
+            held = file.read(FILE_MAX + 1)
+        if len(held) > FILE_MAX:
+            raise ScenarioError(f"{path} is larger than {FILE_MAX:,} bytes; a scenario is smaller")
+        text = held.decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
         raise ScenarioError(
             f"{name} is neither a preset nor a file{close_to(str(name), names)}"
         ) from None

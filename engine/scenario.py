@@ -202,15 +202,22 @@ class Scenario(Frozen):
         with_it = {name for name, _, step in self.walk() if getattr(step, "do", "") == do}
         return sum(self.journeys[name].weight for name in with_it) / total
 
-    def cached_datasets(self) -> list[str]:
-        """Return the datasets that are read through the cache."""
+    def datasets_of(self, do: str) -> list[str]:
+        """Return the datasets that steps of a kind name."""
         return sorted(
             {
-                step.names()[0][1]
+                name
                 for _, _, step in self.walk()
-                if getattr(step, "do", "") == "lookup"
+                if getattr(step, "do", "") == do
+                for kind, name in step.names()
+                if kind == "dataset"
             }
         )
+
+    def room_for(self, dataset: str, do: str, capacity: int) -> int:
+        """Return a dataset's part of a store that it shares, by the number of its keys."""
+        total = sum(self.datasets[other].keys for other in self.datasets_of(do))
+        return max(min(1, capacity), round(capacity * self.datasets[dataset].keys / total))
 
     def writes(self, dataset: str) -> bool:
         """Return whether some journey writes a dataset."""

@@ -154,7 +154,7 @@ def _spans(
                 id=index,
                 parent=parents[index],
                 station=station.name,
-                title=station.title,
+                title="Client" if station.kind == "source" else station.title,
                 operation=here_node.operation,
                 layer=station.layer,
                 start_ms=(visit.start - born) * 1e3,

@@ -15,19 +15,26 @@ from typing import NamedTuple
 
 import pytest
 
+import engine
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 # Top to bottom.  The face is `engine` itself; whoever stands above it sees nothing deeper.
 ROWS = [
     ("app", "pages", "benchmarks"),
-    ("engine.__main__",),
-    ("engine",),
+    ("engine", "engine.__main__"),
     ("engine.*",),
     ("engine.layers",),
-    ("engine.component", "engine.distribution", "engine.errors", "engine.program"),
+    (
+        "engine.assembly",
+        "engine.component",
+        "engine.distribution",
+        "engine.errors",
+        "engine.program",
+    ),
     ("engine.kernel",),
 ]
-FACE = 2
+FACE = 1
 
 LINES_MAX = 450
 KERNEL_MAY_IMPORT = {"engine", "llvmlite", "numba", "numpy"} | set(sys.stdlib_module_names)
@@ -112,7 +119,10 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports(path: pathlib.Path) -> Iterator[Import]:
-    """Yield what a file imports; `from package import module` counts as the module."""
+    """Yield what a file imports; `from package import module` counts as the module.
+
+    What the face offers counts as the face, even where a module has the same name.
+    """
     for node in statements(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (Import(node.lineno, alias.name) for alias in node.names)
@@ -120,7 +130,10 @@ def imports(path: pathlib.Path) -> Iterator[Import]:
             assert not node.level, f"{path}:{node.lineno}: name the whole module, from the top"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                yield Import(node.lineno, whole if whole in sources() else str(node.module))
+                deeper = whole in sources() and not (
+                    node.module == "engine" and alias.name in engine.__all__
+                )
+                yield Import(node.lineno, whole if deeper else str(node.module))
 
 
 def ours(path: pathlib.Path) -> Iterator[Import]:

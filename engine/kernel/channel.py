@@ -131,7 +131,7 @@ def acknowledge(who, world):
     """End a message that was processed, and take the next."""
     token = world.tokens[who]
     channel = token.channel
-    worker = world.partitions[token.partition].worker
+    worker = world.holds[who, 0].pool  # the partition may have another owner by now
     release(who, True, world)
     world.channels[channel].processed += 1
     keep_background(who, world)
@@ -146,7 +146,7 @@ def refuse(who, world):
     token, clock = world.tokens[who], world.clock[0]
     channel_index = token.channel
     channel = world.channels[channel_index]
-    worker = world.partitions[token.partition].worker
+    worker = world.holds[who, 0].pool
     if token.legs + 1 < channel.attempts:
         channel.redelivered += 1
         channel.delayed += 1

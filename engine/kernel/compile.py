@@ -59,22 +59,22 @@ CHECKED = os.environ.get("STRATA_BOUNDSCHECK") == "1"
 
 def part(function: F) -> F:
     """Compile a piece of the loop, to be inlined where it is called."""
-    return njit(forceinline=True, boundscheck=CHECKED)(function)  # type: ignore[no-any-return]
+    return njit(forceinline=True, boundscheck=CHECKED)(function)
 
 
 def aside(function: F) -> F:
     """Compile a piece that is seldom walked, as a function of its own."""
-    return njit(boundscheck=CHECKED)(function)  # type: ignore[no-any-return]
+    return njit(boundscheck=CHECKED)(function)
 
 
 def entry(function: F) -> F:
     """Compile the loop: cached on disk, without the interpreter's lock."""
-    return njit(nogil=True, cache=True, boundscheck=CHECKED)(function)  # type: ignore[no-any-return]
+    return njit(nogil=True, cache=True, boundscheck=CHECKED)(function)
 
 
 def door(function: F) -> F:
     """Compile a small entry for the control plane, which is called seldom."""
-    return njit(cache=True, boundscheck=CHECKED)(function)  # type: ignore[no-any-return]
+    return njit(cache=True, boundscheck=CHECKED)(function)
 
 
 def compiled() -> bool:

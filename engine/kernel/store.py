@@ -41,7 +41,7 @@ def put(step, who, world):
     if lives <= 0.0 or store.capacity == 0:
         return Verdict.NEXT
     if entry.before == ABSENT:
-        if store.bounded and store.count >= store.capacity:
+        while store.bounded and store.count >= store.capacity:
             remove(store, store.tail, world)
             store.evicted += 1
         store.count += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -60,7 +60,7 @@ class Service(Component):
         slider_high=32,
         help="Cores of one server; empty: as the layer says.",
     )
-    weights: tuple[int, ...] = Field(
+    weights: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
         default=(), title="Weights", description="Of its servers, for weighted policies."
     )
     queue_timeout_ms: Time | None = knob(

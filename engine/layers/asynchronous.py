@@ -14,7 +14,6 @@ from engine.kernel.tables import Op
 from engine.program import WAITING, Program
 
 if TYPE_CHECKING:
-    from engine.component import AnyStep
     from engine.scenario import Scenario
 
 WORKERS_MAX = 512
@@ -168,7 +167,6 @@ class Publish(Step):
 
     do: Literal["publish"] = "publish"
     to: tuple[str, ...] = Field(min_length=1)
-    then: tuple[AnyStep, ...] = ()
 
     def names(self) -> list[tuple[str, str]]:
         """The kinds of workers."""

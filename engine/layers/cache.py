@@ -103,33 +103,29 @@ class Cache(Layer):
         station = program.station("cache.read", "Read cache", "store")
         name = f"cache {dataset}"
         if name not in program.named:
-            cached = scenario.cached_datasets()
-            total = sum(scenario.datasets[other].keys for other in cached)
             keys = scenario.datasets[dataset].keys
-            share = max(min(1, self.capacity), round(self.capacity * keys / total))
+            share = scenario.room_for(dataset, "lookup", self.capacity)
             program.named[name] = program.store(
                 station, keys, share, Distribution(constant=self.ttl_seconds * 1e3), self.warm
             )
         return station, program.named[name]
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Flush the write buffer."""
-        if self.enabled and run.plane.has("buffer"):
-            yield self._flush(run)
+        """Flush the write buffer of each dataset that is counted."""
+        if self.enabled:
+            for dataset in run.scenario.datasets_of("count"):
+                yield self._flush(run, dataset)
 
-    def _flush(self, run: ControlPlane) -> Generator[Any, Any, Any]:
+    def _flush(self, run: ControlPlane, dataset: str) -> Generator[Any, Any, Any]:
         while True:
             yield run.env.timeout(run.scenario.cache.buffer.flush_seconds)
-            writes, keys = run.plane.open_ledger("buffer")
+            writes, keys = run.plane.open_ledger(f"buffer {dataset}")
             if not keys:
                 continue
             batches = -(-keys // run.scenario.cache.buffer.batch)
-            run.plane.launch("flush", batches)
-            run.note(
-                "flush",
-                "cache.buffer",
-                f"wrote {writes:,} counted views of {keys:,} products as {batches} batches",
-            )
+            run.plane.launch(f"flush {dataset}", batches)
+            text = f"wrote {writes:,} counted {dataset} under {keys:,} keys as {batches} batches"
+            run.note("flush", "cache.buffer", text)
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """One cache node."""
@@ -177,7 +173,6 @@ class Count(Step):
 
     do: Literal["count"] = "count"
     dataset: str
-    then: tuple[AnyStep, ...] = ()
 
     def names(self) -> list[tuple[str, str]]:
         """The dataset."""
@@ -193,15 +188,16 @@ class Count(Step):
         station = program.station("cache.buffer", "Write buffer", "store")
         with program.at(station, "count"):
             cache.ask(program, station, "incr", wait=False)
-            ledger = program.ledger("buffer", scenario.datasets[self.dataset].keys)
+            ledger = program.ledger(f"buffer {self.dataset}", scenario.datasets[self.dataset].keys)
             program.step(Op.MARK, site=ledger)
-        if "flush" not in program.named:
-            program.named["flush"] = -1
+        name = f"flush {self.dataset}"
+        if name not in program.named:
+            program.named[name] = -1
             program.later(lambda: self._emit_flush(program, scenario))
 
     def _emit_flush(self, program: Program, scenario: Scenario) -> None:
         """Emit what one batch of a flush does: a write, outside of any journey."""
-        program.named["flush"] = program.here
+        program.named[f"flush {self.dataset}"] = program.here
         with program.at(program.stations["cache.buffer"], "flush", background=True):
             scenario.data.write(program, scenario, self.dataset, "flush", mark=False)
             program.step(Op.LEAVE)

@@ -244,7 +244,6 @@ class Client(Layer):
         )
         closed = self.arrivals == "closed"
         rate = -1.0 if closed else self.requests_per_second * self.pattern.at(0.0)
-        users = self.users if closed else 1 << 24
         program.source(
             "client",
             [j.weight for j in scenario.journeys.values()],
@@ -252,18 +251,19 @@ class Client(Layer):
             rate,
             gap,
             self.think_time,
-            users,
+            self.users,
             0,
         )
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
         """Follow the traffic pattern, in steps of a two-hundredth of the run at most."""
-        if self.arrivals == "open" and self.pattern.shape != "constant":
+        if self.arrivals == "open":
             yield self._follow(run)
 
     def _follow(self, run: ControlPlane) -> Generator[Any, Any, Any]:
-        tick = min(1.0, run.scenario.duration_seconds / 200)
+        fine = min(1.0, run.scenario.duration_seconds / 200)
         while True:
             client = run.scenario.client
+            tick = 1.0 if client.pattern.shape == "constant" else fine
             run.plane.set_rate(client.requests_per_second * client.pattern.at(run.env.now))
             yield run.env.timeout(tick)

@@ -15,7 +15,6 @@ from engine.kernel.tables import Op, Policy
 from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
-    from engine.component import AnyStep
     from engine.scenario import Scenario
 
 SHARDS_MAX = 64
@@ -237,7 +236,6 @@ class Read(Step):
 
     do: Literal["read"] = "read"
     dataset: str
-    then: tuple[AnyStep, ...] = ()
 
     def names(self) -> list[tuple[str, str]]:
         """The dataset."""
@@ -255,7 +253,6 @@ class Write(Step):
     do: Literal["write"] = "write"
     dataset: str
     invalidate: bool = Field(default=True, description="Take the key out of the read cache.")
-    then: tuple[AnyStep, ...] = ()
 
     def names(self) -> list[tuple[str, str]]:
         """The dataset."""
@@ -266,7 +263,7 @@ class Write(Step):
         scenario.draw_key(program, self.dataset)
         scenario.data.write(program, scenario, self.dataset, "write")
         cache = scenario.cache
-        if self.invalidate and cache.enabled and self.dataset in scenario.cached_datasets():
+        if self.invalidate and cache.enabled and self.dataset in scenario.datasets_of("lookup"):
             station, store = cache.store_of(program, scenario, self.dataset)
             with program.at(station, "delete"):
                 cache.ask(program, station, "del")
@@ -277,7 +274,6 @@ class Find(Step):
     """Ask the search index."""
 
     do: Literal["search"] = "search"
-    then: tuple[AnyStep, ...] = ()
 
     def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
         """Emit the query."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from engine.assembly import Station
 from engine.component import Component, Inner, Layer, Line, Step, knob
 from engine.distribution import Distribution, Lognormal, Time
 from engine.kernel.tables import Op, Policy
@@ -191,24 +192,29 @@ class Fetch(Step):
         cdn = edge.cdn
         station = program.station("edge.cdn", "CDN", "store", len(scenario.client.regions))
         with program.at(station, "fetch"):
-            if not station.stores:
-                for _ in scenario.client.regions:
-                    program.store(
-                        station,
-                        data.keys,
-                        cdn.capacity,
-                        Distribution(constant=cdn.ttl_seconds * 1e3),
-                        cdn.warm,
-                    )
+            store = self._stores(program, scenario, station)
             program.hold("serve", cdn.hit_time)
             program.key(self.dataset, data.keys, data.zipf)
             region = program.register("region") if scenario.client.enabled else 0
-            hit = program.step(Op.GET, site=station.stores[0], by=region)
+            hit = program.step(Op.GET, site=store, by=region)
             self._origin(program, scenario, inner)
             program.key(self.dataset, data.keys, data.zipf)
-            program.step(Op.PUT, "keep", site=station.stores[0], by=region)
+            program.step(Op.PUT, "keep", site=store, by=region)
             program.patch(hit, jump=program.here)
             program.forget_key()
+
+    def _stores(self, program: Program, scenario: Scenario, station: Station) -> int:
+        """Return the first region's store of the dataset, made on first use."""
+        name = f"cdn {self.dataset}"
+        if name not in program.named:
+            cdn, keys = scenario.edge.cdn, scenario.datasets[self.dataset].keys
+            room = scenario.room_for(self.dataset, "fetch", cdn.capacity)
+            ttl = Distribution(constant=cdn.ttl_seconds * 1e3)
+            stores = [
+                program.store(station, keys, room, ttl, cdn.warm) for _ in scenario.client.regions
+            ]
+            program.named[name] = stores[0]
+        return program.named[name]
 
     def _origin(self, program: Program, scenario: Scenario, inner: Inner) -> None:
         """Emit the origin: the steps within, or object storage if there are none."""

@@ -300,19 +300,13 @@ def _sum(table: pd.DataFrame, layer: str, kind: str) -> float:
 # ---------------------------------------------------------------- how long answers take
 
 
-def _decades(values: Grid) -> tuple[float, float]:
-    """Return ends for the axis, a little wider than the values."""
-    positive = values[values > 0]
-    return (positive.min() * 0.9, positive.max() * 1.1) if len(positive) else (1.0, 1000.0)
-
-
 def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Figure:
     """Return how many requests took how long, on a logarithmic scale, with lines at `marks` (ms).
 
     `table` has latency_ms and requests in fine logarithmic buckets; they are gathered into bars
     wide enough that chance does not make the shape.
     """
-    edges = np.geomspace(*_decades(table["latency_ms"].to_numpy()), num=BARS + 1)
+    edges = np.geomspace(*_ends(table["latency_ms"].to_numpy()), num=BARS + 1)
     counts, _ = np.histogram(table["latency_ms"], bins=edges, weights=table["requests"])
     share = 100 * counts / max(1, counts.sum())
     figure = go.Figure()
@@ -328,20 +322,8 @@ def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Fig
         showlegend=False,
     )
     for row, (name, at) in enumerate(marks.items()):
-        if not at > 0:
-            continue
-        figure.add_vline(x=at, line={"width": 1.4, "dash": "dot", "color": palette.INK.here()})
-        figure.add_annotation(
-            x=float(np.log10(at)),
-            y=1 + 0.115 * (len(marks) - 1 - row),
-            yref="paper",
-            yanchor="bottom",
-            text=f"{name} {words.milliseconds(at)}",
-            showarrow=False,
-            xanchor="left",
-            xshift=-2,
-            font={"size": 11, "color": palette.INK.here()},
-        )
+        if at > 0:
+            _mark(figure, at, f"{name} {words.milliseconds(at)}", len(marks) - 1 - row)
     ticks = [base * 10.0**power for power in range(-1, 6) for base in (1, 2, 5)]
     figure.update_layout(
         height=222,
@@ -356,3 +338,26 @@ def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Fig
         yaxis={"ticksuffix": " %", "rangemode": "tozero", "fixedrange": True},
     )
     return figure
+
+
+def _ends(values: Grid) -> tuple[float, float]:
+    """Return ends for the axis, a little wider than the values."""
+    positive = values[values > 0]
+    return (positive.min() * 0.9, positive.max() * 1.1) if len(positive) else (1.0, 1000.0)
+
+
+def _mark(figure: go.Figure, at: float, text: str, row: int) -> None:
+    """Draw a line at a latency; its words stand in one of the rows above the plot."""
+    ink = palette.INK.here()
+    figure.add_vline(x=at, line={"width": 1.4, "dash": "dot", "color": ink})
+    figure.add_annotation(
+        x=float(np.log10(at)),
+        y=1 + 0.115 * row,
+        yref="paper",
+        yanchor="bottom",
+        text=text,
+        showarrow=False,
+        xanchor="left",
+        xshift=-2,
+        font={"size": 11, "color": ink},
+    )

@@ -187,43 +187,50 @@ def kpis(run: Run) -> list[dict[str, Any]]:
 
     The whole run leaves the warm-up out; `now` has one number a frame, in the unit of `kind`.
     """
-    summary, series = run.result.summary, run.result.timeseries
+    return [_throughput(run), *(_latency(run, name) for name in limits.LATENCY_MS), *_rest(run)]
+
+
+def _throughput(run: Run) -> dict[str, Any]:
+    """Return how many answers a second people got."""
+    summary = run.result.summary
     asked, answered = summary.requests_per_second, summary.answered_per_second
-    share = 1 - answered / asked if asked else 0.0
-    latency = {name: _number(getattr(summary, f"latency_ms_{name}")) for name in limits.LATENCY_MS}
-    slow = {
-        name: limits.above(latency[name], *limits.LATENCY_MS[name]) for name in limits.LATENCY_MS
+    missing = 1 - answered / asked if asked else 0.0
+    return {
+        "label": "Throughput",
+        "value": words.per_second(answered),
+        "state": limits.above(missing, 1 - limits.ANSWERED_WARN, 1 - limits.ANSWERED_BAD),
+        "help": f"Answers per second; people ask {words.per_second(asked)}",
+        "kind": "rate",
+        "now": _column(run.result.timeseries["answered_per_s"]),
     }
+
+
+def _latency(run: Run, name: str) -> dict[str, Any]:
+    """Return one percentile of how long answers took."""
+    value: float | None = getattr(run.result.summary, f"latency_ms_{name}")
+    warn, bad = limits.LATENCY_MS[name]
+    number = math.nan if value is None else value
+    return {
+        "label": f"Latency {name}",
+        "value": words.milliseconds(number),
+        "state": limits.above(number, warn, bad),
+        "help": f"{name[1:]} of 100 answers take at most this long; flagged from {warn:g} ms",
+        "kind": "ms",
+        "now": _column(run.result.timeseries[f"latency_ms_{name}"]),
+    }
+
+
+def _rest(run: Run) -> list[dict[str, Any]]:
+    """Return errors and cost."""
+    summary = run.result.summary
     return [
-        {
-            "label": "Throughput",
-            "value": words.per_second(answered),
-            "state": limits.above(share, 1 - limits.ANSWERED_WARN, 1 - limits.ANSWERED_BAD),
-            "help": f"Answers per second; people ask {words.per_second(asked)}",
-            "kind": "rate",
-            "now": _column(series["answered_per_s"]),
-        },
-        *(
-            {
-                "label": f"Latency {name}",
-                "value": words.milliseconds(latency[name]),
-                "state": slow[name],
-                "help": (
-                    f"{name[1:]} of 100 answers take at most this long; "
-                    f"flagged from {limits.LATENCY_MS[name][0]:g} ms"
-                ),
-                "kind": "ms",
-                "now": _column(series[f"latency_ms_{name}"]),
-            }
-            for name in limits.LATENCY_MS
-        ),
         {
             "label": "Errors",
             "value": words.percent(summary.error_ratio),
             "state": limits.above(summary.error_ratio, limits.ERRORS_WARN, limits.ERRORS_BAD),
             "help": f"Share of requests without an answer; flagged from {limits.ERRORS_WARN:.1%}",
             "kind": "percent",
-            "now": _column(100 * series["error_ratio"]),
+            "now": _column(100 * run.result.timeseries["error_ratio"]),
         },
         {
             "label": "Cost",
@@ -239,11 +246,6 @@ def kpis(run: Run) -> list[dict[str, Any]]:
 def _per_million(usd: float | None) -> str:
     """Return what a million answers cost."""
     return "no answers" if usd is None else f"{words.dollars(usd)} / million"
-
-
-def _number(value: float | None) -> float:
-    """Return a number; NaN where nobody was answered."""
-    return math.nan if value is None else value
 
 
 def _column(values: pd.Series) -> list[float | None]:

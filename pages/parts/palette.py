@@ -35,7 +35,6 @@ LAYERS = {
 WARN = Colour("#E69F00", "#E69F00")
 BAD = Colour("#D55E00", "#E8701A")
 MUTED = Colour("#8A8F96", "#8B949F")
-PAPER = Colour("#FCFBF8", "#14181E")
 INK = Colour("#23272E", "#E4E7EB")
 
 # Percentiles share a hue: the rarer, the stronger.

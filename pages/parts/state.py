@@ -27,6 +27,7 @@ from engine import (
 
 PRESET, SEED, STATION, JOURNEY, MORE = "preset", "seed", "station", "journey", "more"
 FIRST_PRESET, FIRST_SEED = "amazon", 7
+RUNS_MAX = 12  # kept for all sessions together; one holds about 24 MB
 SEED_MAX = 999_999
 
 _NUMBERS = {"int", "float", "time"}  # kinds of knobs that are sliders
@@ -35,7 +36,7 @@ _NUMBERS = {"int", "float", "time"}  # kinds of knobs that are sliders
 _SHOWN = "_shown"  # set of paths: advanced knobs that this session has touched
 _UNDO = "_undo"  # tuple of Step, newest last
 _RANGE = "_range"  # dict of path to (low, high): sliders that a link or remedy has stretched
-_LAST = "_last"  # the last Run that worked
+_LAST = "_last"  # (preset, changes) of the last scenario that worked
 _LINK = "_link"  # (run id, lines): what was wrong with the link that opened the page
 
 
@@ -85,7 +86,7 @@ def whole(preset: str) -> "nx.DiGraph[str]":
     return Simulation(everything).result().topology
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=RUNS_MAX, show_spinner=False)
 def simulated(digest: str, seed: int, preset: str, _scenario: Scenario) -> Run:
     """Simulate; equal scenarios are computed once, whoever asks, and the cache stays bounded."""
     return Run(f"{digest[:8]}-{seed}", preset, _scenario, simulate(_scenario, seed=seed))
@@ -114,16 +115,20 @@ def current() -> tuple[Run, str]:
 
     While a scenario makes no sense, the last run that did stays on the screen.
     """
-    name, seed = preset(), int(st.session_state.get(SEED, FIRST_SEED))
-    original = base(name)
+    name, changes = preset(), changed()
     try:
-        scenario = original.change(changed())
-        run, problem = simulated(scenario.digest(), seed, name, scenario), ""
+        run = _simulate(name, changes)
     except ScenarioError as error:
-        last = st.session_state.get(_LAST)
-        run, problem = last or simulated(original.digest(), seed, name, original), str(error)
-    st.session_state[_LAST] = run
-    return run, problem
+        return _simulate(*st.session_state.get(_LAST, (name, {}))), str(error)
+    st.session_state[_LAST] = (name, changes)
+    return run, ""
+
+
+def _simulate(name: str, changes: dict[str, Any]) -> Run:
+    """Return the run of a preset with some knobs turned.  Raises ScenarioError."""
+    scenario = base(name).change(changes)
+    seed = int(st.session_state.get(SEED, FIRST_SEED))
+    return simulated(scenario.digest(), seed, name, scenario)
 
 
 def wants(path: str) -> bool:

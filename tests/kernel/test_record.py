@@ -10,7 +10,6 @@ from engine.kernel.record import bin_of, stratum_of
 from engine.kernel.tables import BINS, KEPT_INDEX, LEAVES, NOBODY, STRATA, Op
 from engine.plane import Plane
 from engine.record import BIN_EDGES, BIN_MIDDLES, quantiles
-from engine.traces import pick, read
 from tests.workshop import POISSON, attempt, constant, exponential, plane_of, play, spells, work
 
 WANTED = (0.01, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999)
@@ -84,10 +83,10 @@ def test_quantiles_are_those_of_the_sample(shape: str) -> None:
 @given(st.lists(st.floats(1e-5, 100.0), min_size=1, max_size=200))
 def test_quantiles_never_leave_the_sample(sample: list[float]) -> None:
     """A median below the smallest or above the largest would be no median."""
-    found = quantiles(histogram(np.array(sample)), (0.0, *WANTED, 1.0))
+    found = quantiles(histogram(np.array(sample)), (*WANTED, 1.0))
     assert np.all(np.diff(found) >= 0)
-    assert found[0] >= min(sample) * 0.984
-    assert found[-1] <= max(sample) * 1.016
+    assert found[0] >= min(sample) * 0.99
+    assert found[-1] <= max(sample) * 1.01
 
 
 def test_quantiles_of_nothing_are_not_a_number() -> None:
@@ -108,14 +107,14 @@ def test_quantiles_of_many_rows_are_those_of_each() -> None:
 
 
 def queue(program, place):
-    """Emit a line in front of three slots, given up after 300 ms, with luck in it."""
+    """Emit a line in front of three slots, given up after 80 ms, with luck in it."""
     pool = program.pool(place, 3)
 
     def body():
         program.chance("bad luck", 0.02, lambda: program.fail("unlucky"))
         work(program, pool, exponential(10))
 
-    attempt(program, body, patience=constant(300))
+    attempt(program, body, patience=constant(80))
 
 
 def ran(seed: int = 7, seconds: float = 30.0, rate: float = 270.0) -> Plane:
@@ -125,26 +124,23 @@ def ran(seed: int = 7, seconds: float = 30.0, rate: float = 270.0) -> Plane:
     return plane
 
 
-@pytest.mark.parametrize("which", ["p50", "p95", "p99", "slowest", "failed"])
-def test_there_is_a_trace_for_every_question(which: str) -> None:
-    """"Show me a P99 request" must have an answer, whichever requests were kept."""
-    for seed in range(5):
-        plane = ran(seed, seconds=5.0)
-        latency = quantiles(plane.world.latency[0], (0.99 if which == "p99" else 0.5,))[0]
-        place = pick(plane.world, plane.program, 0, which, float(latency))
-        assert place is not None
-        trace = read(plane.world, plane.program, 0, place, "Visit")
-        assert trace.outcome == ("failed" if which == "failed" else "answered")
-        assert trace.spans
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_latency_was_seen_has_a_trace(seed: int) -> None:
+    """"Show me a P99 request" must have an answer of that latency, whichever were kept."""
+    world = ran(seed, seconds=5.0).world
+    seen = np.unique(strata_of(BIN_MIDDLES[np.flatnonzero(world.latency[0])]))
+    kept = world.traces[0, :STRATA]
+    assert np.flatnonzero(kept["request"] != NOBODY).tolist() == seen.tolist()
+    assert strata_of(kept["latency"][seen]).tolist() == seen.tolist()
 
 
-@pytest.mark.parametrize(("which", "q"), [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)])
-def test_the_trace_of_a_quantile_is_about_that_slow(which: str, q: float) -> None:
+@pytest.mark.parametrize("q", WANTED)
+def test_the_trace_nearest_to_a_quantile_is_about_that_slow(q: float) -> None:
     """A P99 trace that took the median would explain nothing."""
-    plane = ran()
-    latency = float(quantiles(plane.world.latency[0], (q,))[0])
-    place = pick(plane.world, plane.program, 0, which, latency)
-    assert plane.world.traces[0, place]["latency"] == pytest.approx(latency, rel=0.05)
+    world = ran().world
+    latency = float(quantiles(world.latency[0], (q,))[0])
+    kept = world.traces[0, :STRATA]["latency"]
+    assert np.abs(kept / latency - 1).min() < 0.05
 
 
 def test_each_stratum_keeps_its_slowest() -> None:

@@ -1,0 +1,204 @@
+"""Random valid scenarios: small systems of every make, for laws that hold for all of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from engine import Scenario
+
+Tree = dict[str, Any]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+DATASETS = ("things", "people", "events")
+SERVICES = ("front", "middle", "back")
+KINDS = ("mail", "bill")
+DEEPEST = 3  # steps within steps
+
+times = st.one_of(
+    st.sampled_from([0, 0.5, 5, 20]),
+    st.sampled_from([{"exponential": 2}, {"exponential": 15}]),
+    st.just({"lognormal": {"median": 3, "p99": 40}}),
+    st.just({"uniform": {"low": 1, "high": 12}}),
+    st.just({"bimodal": {"fast": 1, "slow": 60, "slow_share": 0.2, "exponential": True}}),
+    st.just({"empirical": [1, 2, 2.5, 30]}),
+    st.just({"erlang": {"mean": 8, "phases": 3}}),
+)
+plain_times = times.filter(lambda time: not (isinstance(time, dict) and "empirical" in time))
+layer_on = st.sampled_from([True, True, True, False])
+
+
+def some(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Draw from a strategy, or None."""
+    return st.none() | strategy
+
+
+def section(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Tree]:
+    """Draw a mapping; fields that come out as None are left to their defaults."""
+    drawn = st.fixed_dictionaries(fields)
+    return drawn.map(lambda tree: {name: value for name, value in tree.items() if value is not None})
+
+
+# ---------------------------------------------------------------- layers
+
+patterns = section(
+    shape=st.sampled_from(["constant", "constant", "ramp", "spike", "diurnal"]),
+    factor=st.sampled_from([0.0, 0.5, 3.0]),
+    start_seconds=st.just(0.5),
+    length_seconds=st.sampled_from([0.5, 2.0]),
+)
+regions = st.lists(
+    section(name=st.just("somewhere"), share=st.sampled_from([0.5, 2]), origin_round_trip=plain_times),
+    min_size=1,
+    max_size=3,
+)
+
+
+def clients(arrivals: st.SearchStrategy[str]) -> st.SearchStrategy[Tree]:
+    """Draw users, patient or not."""
+    return section(
+        enabled=layer_on,
+        arrivals=arrivals,
+        requests_per_second=st.sampled_from([5, 40, 120]),
+        gap=st.sampled_from(["poisson", "fixed"]),
+        pattern=some(patterns),
+        users=st.integers(1, 40),
+        think_time=st.sampled_from([100, {"exponential": 300}]),
+        mobile_share=st.sampled_from([0, 0.3, 1]),
+        web_round_trip=plain_times,
+        mobile_round_trip=plain_times,
+        regions=regions,
+        timeout_seconds=st.sampled_from([0.02, 0.06, 0.3, 5]),
+        attempts=st.integers(1, 4),
+        backoff_ms=st.sampled_from([0, 20]),
+        backoff_cap_ms=st.sampled_from([0, 50, 2000]),
+        jitter=st.sampled_from(["none", "full", "equal"]),
+    )
+
+
+edges = section(
+    enabled=layer_on,
+    dns=section(on=layer_on, lookup=times, ttl_seconds=st.sampled_from([0, 0.5, 60]),
+                resolvers=st.sampled_from([1, 20])),
+    cdn=section(on=layer_on, hit_time=times, origin_time=times, warm=st.booleans(),
+                ttl_seconds=st.sampled_from([0, 0.5, 3600]), capacity=st.integers(0, 60)),
+    balancer=section(
+        on=layer_on, latency=times, draws=st.integers(2, 4),
+        policy=st.sampled_from(["round_robin", "weighted", "least_connections", "ip_hash",
+                                "random", "power_of_two"])),
+)  # fmt: skip
+services = section(
+    cpu_time=some(times),
+    replicas=some(st.integers(1, 4)),
+    threads=some(st.integers(1, 6)),
+    cores=some(st.integers(1, 3)),
+    weights=some(st.lists(st.integers(1, 5), min_size=1, max_size=4)),
+    queue_timeout_ms=some(st.sampled_from([5, 40, {"exponential": 20}])),
+    queue_limit=some(st.integers(0, 10)),
+)
+applications = section(
+    enabled=layer_on,
+    replicas=st.integers(1, 4),
+    threads=st.integers(1, 6),
+    cores=st.integers(1, 3),
+    queue_limit=st.sampled_from([0, 2, 50]),
+    hop=some(times),
+    services=st.fixed_dictionaries(dict.fromkeys(SERVICES, services)),
+)
+caches = section(
+    enabled=layer_on,
+    ttl_seconds=st.sampled_from([0, 0.3, 300]),
+    capacity=st.sampled_from([0, 3, 25, 1000]),
+    warm=st.booleans(),
+    hop=some(times),
+    command_time=some(times),
+    buffer=section(flush_seconds=st.sampled_from([0.2, 1.0]), batch=st.sampled_from([1, 10])),
+)
+workers = section(
+    service_time=times,
+    failure_rate=st.sampled_from([0, 0.3, 1]),
+    workers=some(st.integers(1, 5)),
+)
+queues = section(
+    enabled=layer_on,
+    workers=st.integers(1, 4),
+    partitions=st.integers(1, 6),
+    publish_time=times,
+    attempts=st.integers(1, 3),
+    retry_delay_ms=st.sampled_from([0, 50]),
+    kinds=st.fixed_dictionaries(dict.fromkeys(KINDS, workers)),
+)
+databases = section(
+    enabled=layer_on,
+    shards=st.integers(1, 3),
+    sharding=st.sampled_from(["hash", "range", "consistent_hash"]),
+    read_replicas=st.integers(0, 2),
+    connections=st.integers(1, 4),
+    read_time=times,
+    write_time=times,
+    lag=times,
+    hop=some(times),
+    search=section(slots=st.integers(1, 3), query_time=times),
+)
+watchers = section(
+    enabled=layer_on, scrape_interval_seconds=st.sampled_from([0.25, 1]), traces=st.booleans()
+)
+datasets = st.fixed_dictionaries(
+    dict.fromkeys(
+        DATASETS, section(keys=st.sampled_from([1, 7, 60]), zipf=st.sampled_from([0, 0.9, 1.5]))
+    )
+)
+
+# ---------------------------------------------------------------- journeys
+
+dataset = st.sampled_from(DATASETS)
+leaf_steps = st.one_of(
+    *(section(do=st.just(do), dataset=dataset) for do in ("read", "write", "count", "fetch")),
+    section(do=st.just("search")),
+    section(
+        do=st.just("publish"),
+        to=st.lists(st.sampled_from(KINDS), min_size=1, max_size=2, unique=True),
+    ),
+    section(do=st.just("call"), service=st.sampled_from(SERVICES), cpu_time=some(times)),
+)
+
+
+def step_lists(depth: int) -> st.SearchStrategy[list[Tree]]:
+    """Draw steps, at most so deep within each other."""
+    if depth == 0:
+        return st.lists(leaf_steps, min_size=1, max_size=2)
+    within = step_lists(depth - 1)
+    nested = st.one_of(
+        section(do=st.just("call"), service=st.sampled_from(SERVICES), then=within),
+        section(do=st.sampled_from(["lookup", "fetch"]), dataset=dataset, then=within),
+        section(do=st.just("parallel"), repeat=st.integers(1, 3), then=within),
+    )
+    return st.lists(st.one_of(leaf_steps, nested), min_size=1, max_size=3)
+
+
+journeys = st.dictionaries(
+    st.sampled_from(["browse", "buy", "look"]),
+    section(weight=st.sampled_from([1, 5]), steps=step_lists(DEEPEST)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@st.composite
+def scenarios(draw: Draw, arrivals: str | None = None, seconds: float = 2.0) -> Scenario:
+    """Draw a valid scenario of so many seconds: layers on or off, all else at random."""
+    kinds = st.just(arrivals) if arrivals else st.sampled_from(["open", "open", "closed"])
+    tree = {
+        "duration_seconds": seconds,
+        "warm_up_seconds": draw(st.sampled_from([0.0, 0.3 * seconds])),
+        "client": draw(clients(kinds)),
+        "edge": draw(edges),
+        "application": draw(applications),
+        "cache": draw(caches),
+        "asynchronous": draw(queues),
+        "data": draw(databases),
+        "observability": draw(watchers),
+        "datasets": draw(datasets),
+        "journeys": draw(journeys),
+    }
+    return Scenario.model_validate(tree)
