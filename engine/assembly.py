@@ -409,7 +409,7 @@ class Assembly:
 
     def _table(self, name: str, dtype: np.dtype) -> np.ndarray:
         rows = self._rows[name]
-        return np.array(rows, dtype) if rows else np.zeros(1, dtype)
+        return np.array(rows, dtype)
 
 
 def chained(rows: np.ndarray, first: int = 0) -> np.ndarray:

@@ -120,7 +120,7 @@ assert BINS_OCTAVE % STRATA_OCTAVE == 0
 def quantiles(histogram: np.ndarray, wanted: tuple[float, ...]) -> np.ndarray:
     """Return quantiles in seconds of histogram counts along the last axis; NaN where empty.
 
-    Linear within a bin, so the error is below half a bin's width: 0.8 %.
+    A bin is up to 1.6 % wide; answers stay in its middle third, so the error is at most 1 %.
     """
     flat = histogram.reshape(-1, histogram.shape[-1])
     cumulated = np.cumsum(flat, axis=1)
@@ -134,7 +134,7 @@ def quantiles(histogram: np.ndarray, wanted: tuple[float, ...]) -> np.ndarray:
             place = min(int(np.searchsorted(counts, rank, side="left")), BINS - 1)
             inside = flat[index, place]
             before = counts[place] - inside
-            part = (rank - before) / inside if inside else 0.0
+            part = 0.36 + 0.28 * (rank - before) / inside if inside else 0.5
             if place == 0:  # all below a microsecond, an immediate answer among them
                 found[index, column] = 0.0
                 continue

@@ -24,6 +24,7 @@ PLOT = {"left": 42, "right": 14, "top": 40, "bottom": 20}
 BUSIEST = 3  # lines in the chart of busy parts
 EVENTS_MAX = 40  # lines in a chart
 BARS = 48  # of the distribution of latency
+TICKS_MAX = 6  # on its axis
 ROUTINE = {"flush"}  # kinds of events that need no line in every chart
 
 
@@ -306,7 +307,8 @@ def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Fig
     `table` has latency_ms and requests in fine logarithmic buckets; they are gathered into bars
     wide enough that chance does not make the shape.
     """
-    edges = np.geomspace(*_ends(table["latency_ms"].to_numpy()), num=BARS + 1)
+    low, high = _ends(table["latency_ms"].to_numpy())
+    edges = np.geomspace(low, high, num=BARS + 1)
     counts, _ = np.histogram(table["latency_ms"], bins=edges, weights=table["requests"])
     share = 100 * counts / max(1, counts.sum())
     figure = go.Figure()
@@ -324,13 +326,13 @@ def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Fig
     for row, (name, at) in enumerate(marks.items()):
         if at > 0:
             _mark(figure, at, f"{name} {words.milliseconds(at)}", len(marks) - 1 - row)
-    ticks = [base * 10.0**power for power in range(-1, 6) for base in (1, 2, 5)]
+    ticks = _ticks(low, high)
     figure.update_layout(
-        height=222,
+        height=206,
         margin={"l": 0, "r": 8, "t": 50, "b": 0},
         xaxis={
             "type": "log",
-            "title": {"text": "latency (each step multiplies it)"},
+            "range": [math.log10(low), math.log10(high)],
             "tickvals": ticks,
             "ticktext": [words.milliseconds(tick) for tick in ticks],
             "fixedrange": True,
@@ -338,6 +340,21 @@ def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Fig
         yaxis={"ticksuffix": " %", "rangemode": "tozero", "fixedrange": True},
     )
     return figure
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return round numbers for a logarithmic axis, as many as fit side by side.
+
+    >>> _ticks(18, 700), _ticks(2_000, 4_500)
+    ([20.0, 50.0, 100.0, 200.0, 500.0], [2000.0, 3000.0, 4000.0])
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for bases in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,)):
+        ticks = [base * 10.0**power for power in powers for base in bases]
+        fitting = [tick for tick in ticks if low <= tick <= high]
+        if len(fitting) <= TICKS_MAX:
+            return fitting
+    return fitting[:: len(fitting) // TICKS_MAX + 1]
 
 
 def _ends(values: Grid) -> tuple[float, float]:

@@ -21,7 +21,7 @@ BINOMIAL = re.compile(
     r"abs (?P<times>\d+)\*sqrt\(p\(1-p\)/n\), i\.e\. (?P<size>[\d.]+) with (?P<count>[\d.e]+) arrivals"
 )
 SUBJECTS = {  # words of a clause, and the names of figures that they mean
-    "percentiles": r"_p\d+",
+    "percentiles": r"_p\d+|at_least",  # a tail's probability is a percentile read backwards
     "p99": r"_p99",
     "mean wait": r"mean_wait",
     "mean": r"mean",
@@ -74,7 +74,7 @@ def rules(text: str, given: Mapping[str, Any]) -> list[Rule]:
     found = []
     for clause in re.split(r"[;,](?!\d)| / ", text):
         match = CLAUSE.match(clause)
-        if not match or "sqrt" in clause:
+        if not match:
             continue
         size = float(match["size"] or EXACT) / (100 if match["percent"] else 1)
         other = AT_LOAD.search(clause)

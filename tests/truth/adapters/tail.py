@@ -30,7 +30,7 @@ def hedged(case: Case) -> dict[str, Any]:
     """The plain percentiles of a mix of a fast and a slow exponential."""
     (_, fast), (share, slow) = case.given["mix"]
     mix = {"fast": fast * 1e3, "slow": slow * 1e3, "slow_share": share, "exponential": True}
-    run = play(endless(1000, {"bimodal": mix}), 10_000_000)
+    run = play(endless(1000, {"bimodal": mix}), 6_000_000)
     found: dict[str, Any] = dict.fromkeys(case.expect, NO_HEDGE)
     levels = {"p99_plain_s": 0.99, "p999_plain_s": 0.999, "p9999_plain_s": 0.9999}
     return found | {name: run.latency(q) for name, q in levels.items()}
