@@ -1,0 +1,44 @@
+"""What the documents say is true: their commands run, their links lead somewhere."""
+
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^    (python -m engine .*)$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files_that_exist(path) -> None:
+    """A reader who follows a link would stand before nothing."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_two_commands_stand_at_the_top() -> None:
+    """A newcomer would have to search for how to begin."""
+    assert README.index("make run") < README.index("make test") < 200
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_shell_command_of_the_readme_runs(command, tmp_path) -> None:
+    """A newcomer would type it and be told that it is wrong."""
+    words = shlex.split(command.replace("out.json", str(tmp_path / "out.json")))
+    ran = subprocess.run(
+        [sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip()
+
+
+def test_the_python_of_the_readme_runs(capsys) -> None:
+    """The first thing that somebody copies would fail."""
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(block, "README.md", "exec"), {})  # noqa: S102  (our own text)
+    assert "latency_ms_p99" in capsys.readouterr().out
