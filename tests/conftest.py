@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.truth import summary
 
 # A run takes as long as its scenario says, so there is no deadline; building a scenario draws
 # more than most examples do.
@@ -14,3 +17,13 @@ COMMON = settings(
 settings.register_profile("ci", COMMON, derandomize=True)
 settings.register_profile("here", COMMON)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many cases of truth passed, failed, or could not be said, each by name."""
+    reports = (report for some in terminalreporter.stats.values() for report in some)
+    told = list(summary.lines(reports))
+    if told:
+        terminalreporter.section("truth")
+        for line in told:
+            terminalreporter.write_line(line)

@@ -159,26 +159,40 @@ leaf_steps = st.one_of(
         do=st.just("publish"),
         to=st.lists(st.sampled_from(KINDS), min_size=1, max_size=2, unique=True),
     ),
-    section(do=st.just("call"), service=st.sampled_from(SERVICES), cpu_time=some(times)),
 )
 
 
-def step_lists(depth: int) -> st.SearchStrategy[list[Tree]]:
-    """Draw steps, at most so deep within each other."""
-    if depth == 0:
-        return st.lists(leaf_steps, min_size=1, max_size=2)
-    within = step_lists(depth - 1)
-    nested = st.one_of(
-        section(do=st.just("call"), service=st.sampled_from(SERVICES), then=within),
-        section(do=st.sampled_from(["lookup", "fetch"]), dataset=dataset, then=within),
-        section(do=st.just("parallel"), repeat=st.integers(1, 3), then=within),
-    )
-    return st.lists(st.one_of(leaf_steps, nested), min_size=1, max_size=3)
+def step_lists(depth: int, callable_services: tuple[str, ...]) -> st.SearchStrategy[list[Tree]]:
+    """Draw steps, at most so deep within each other.
+
+    A service calls only those behind it: services that call each other in a circle can wait for
+    each other's threads for ever, and then no system runs dry.
+    """
+    here = [leaf_steps]
+    if callable_services:
+        here.append(call(st.sampled_from(callable_services), st.just([])))
+    if depth > 0:
+        within = step_lists(depth - 1, callable_services)
+        for index, service in enumerate(callable_services):
+            behind = step_lists(depth - 1, callable_services[index + 1 :])
+            here.append(call(st.just(service), behind))
+        here += [
+            section(do=st.sampled_from(["lookup", "fetch"]), dataset=dataset, then=within),
+            section(do=st.just("parallel"), repeat=st.integers(1, 3), then=within),
+        ]
+    return st.lists(st.one_of(here), min_size=1, max_size=3)
+
+
+def call(
+    service: st.SearchStrategy[str], within: st.SearchStrategy[list[Tree]]
+) -> st.SearchStrategy[Tree]:
+    """Draw a call."""
+    return section(do=st.just("call"), service=service, cpu_time=some(times), then=within)
 
 
 journeys = st.dictionaries(
     st.sampled_from(["browse", "buy", "look"]),
-    section(weight=st.sampled_from([1, 5]), steps=step_lists(DEEPEST)),
+    section(weight=st.sampled_from([1, 5]), steps=step_lists(DEEPEST, SERVICES)),
     min_size=1,
     max_size=3,
 )

@@ -110,6 +110,13 @@ def changed() -> dict[str, Any]:
     }
 
 
+def wanted() -> tuple[str, dict[str, Any], int] | None:
+    """Return preset, changes and seed; None before the controls have been drawn once."""
+    if PRESET not in st.session_state:
+        return None
+    return preset(), changed(), int(st.session_state.get(SEED, FIRST_SEED))
+
+
 def current() -> tuple[Run, str]:
     """Return this session's run, and what is wrong with the scenario ("" when nothing is).
 

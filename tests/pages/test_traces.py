@@ -69,16 +69,29 @@ def test_a_run_without_failures_says_how_to_get_one(server: str, page: Page) -> 
 def test_traces_are_those_of_the_playgrounds_scenario(server: str, page: Page) -> None:
     """Both pages must look at the same system, on the way there and back."""
     shown = Playground(page).open(server)
-    before = shown.run
-    shown.slider("App servers").press("ArrowRight")
+    before, slider = shown.run, shown.slider("App servers")
+    slider.press("ArrowRight")
     after = shown.wait_for_another_run(before)
     page.get_by_test_id("stTopNav").get_by_role("link", name="Traces").click()
     page.locator(".waterfall .row").first.wait_for(timeout=ANSWER_MS)
     assert "application.replicas=4" in page.url
-    expect(shown.slider("App servers")).to_have_value("4")
+    expect(slider).to_have_value("4")
     page.get_by_test_id("stTopNav").get_by_role("link", name="Playground").click()
     shown.wait_for_charts()
     assert shown.run == after
+
+
+def test_the_browsers_back_button_shows_what_was_there(server: str, page: Page) -> None:
+    """Back must lead to the system that was there before, map and sliders alike."""
+    shown = Playground(page).open(server)
+    start, slider = shown.run, shown.slider("App servers")
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Traces").click()
+    page.locator(".waterfall .row").first.wait_for(timeout=ANSWER_MS)
+    slider.press("ArrowRight")
+    page.wait_for_url("**/traces?application.replicas=4")
+    page.go_back()
+    page.locator(f"[data-run='{start}']").wait_for(state="attached", timeout=ANSWER_MS)
+    expect(slider).to_have_value("3")
 
 
 def test_a_link_to_traces_works_for_the_very_first_visitor(

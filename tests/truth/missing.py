@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from truth.case import Case
+from tests.truth.case import Case
 
 MISSING: list[tuple[Callable[[Case], bool], str]] = [
     (

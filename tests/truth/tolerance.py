@@ -18,7 +18,8 @@ CLAUSE = re.compile(
 )
 AT_LOAD = re.compile(r"\((?P<size>[\d.]+)% at (?P<load>[\d.]+)\)")
 BINOMIAL = re.compile(
-    r"abs (?P<times>\d+)\*sqrt\(p\(1-p\)/n\), i\.e\. (?P<size>[\d.]+) with (?P<count>[\d.e]+) arrivals"
+    r"abs (?P<times>\d+)\*sqrt\(p\(1-p\)/n\), i\.e\."
+    r" (?P<size>[\d.]+) with (?P<count>[\d.e]+) arrivals"
 )
 SUBJECTS = {  # words of a clause, and the names of figures that they mean
     "percentiles": r"_p\d+|at_least",  # a tail's probability is a percentile read backwards

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from truth.adapters import adapter_for
-from truth.answer import Beside, Lacking, NotExpressibleError, Pair, Share, TooLongError
-from truth.case import Case
-from truth.missing import reason
-from truth.tolerance import Rule, rule_for
+from tests.truth.adapters import balancers, networks, queues, stores, tail
+from tests.truth.answer import Beside, Lacking, NotExpressibleError, Pair, Share, TooLongError
+from tests.truth.case import Case, shipped
+from tests.truth.disputed import DISPUTES
+from tests.truth.missing import reason
+from tests.truth.tolerance import Rule, rule_for
 
-Word = Literal["passed", "passed in part", "failed", "not expressible", "left for a long run"]
-WORDS: tuple[Word, ...] = (
-    "passed",
-    "passed in part",
-    "failed",
-    "not expressible",
-    "left for a long run",
-)
+Word = Literal[
+    "passed", "passed in part", "failed", "not expressible", "left for a long run", "disputed"
+]
+Adapter = Callable[[Case], dict[str, Any]]
+ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
+    *queues.ADAPTERS,
+    *networks.ADAPTERS,
+    *stores.ADAPTERS,
+    *balancers.ADAPTERS,
+    *tail.ADAPTERS,
+]
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,15 @@ class Verdict:
         return [str(figure) for figure in self.figures if not figure.holds]
 
 
+@functools.cache
+def judged(case_id: str) -> Verdict:
+    """Return the verdict on a case of the project's own, worked out once."""
+    return judge(next(case for case in shipped() if case.id == case_id))
+
+
 def judge(case: Case) -> Verdict:
     """Measure a case and compare every figure that it expects."""
-    adapter = adapter_for(case)
+    adapter = next((adapter for fits, adapter in ADAPTERS if fits(case)), None)
     if adapter is None:
         return Verdict(case, "not expressible", reason(case))
     try:
@@ -63,13 +75,18 @@ def judge(case: Case) -> Verdict:
         return Verdict(case, "not expressible", str(error))
     except TooLongError as error:
         return Verdict(case, "left for a long run", str(error))
+    return _verdict(case, measured)
+
+
+def _verdict(case: Case, measured: dict[str, Any]) -> Verdict:
     figures: list[Figure] = []
     lacking: dict[str, str] = {}
     beside: dict[str, str] = {}
     for name, answer in measured.items():
+        expected = case.expect.get(name.split(",")[0])
         if isinstance(answer, Pair):
             figures += compared(case, name, answer.expected, answer.value)
-        elif (expected := case.expect.get(name.split(",")[0])) is None:
+        elif expected is None:
             continue  # more than was asked for
         elif isinstance(answer, Lacking):
             lacking[name] = answer.reason
@@ -78,12 +95,20 @@ def judge(case: Case) -> Verdict:
         else:
             figures += compared(case, name, expected, answer)
     told = {figure.name.split(",")[0].split("[")[0] for figure in figures} | {*lacking, *beside}
-    lacking |= dict.fromkeys(set(case.expect) - told, "the adapter does not measure it")
+    lacking |= {name: "no adapter measures it" for name in case.expect if name not in told}
     if not figures:
         return Verdict(case, "not expressible", reason(case), (), lacking, beside)
-    right: Word = "passed in part" if lacking else "passed"
-    word: Word = right if all(figure.holds for figure in figures) else "failed"
-    return Verdict(case, word, "", tuple(figures), lacking, beside)
+    word, why = _word(case, figures, lacking)
+    return Verdict(case, word, why, tuple(figures), lacking, beside)
+
+
+def _word(case: Case, figures: list[Figure], lacking: dict[str, str]) -> tuple[Word, str]:
+    if all(figure.holds for figure in figures):
+        return ("passed in part" if lacking else "passed"), ""
+    dispute = DISPUTES.get(case.id)
+    if dispute and all(dispute.recorded[figure.name] == figure.measured for figure in figures):
+        return "disputed", dispute.why
+    return "failed", ""
 
 
 def compared(case: Case, name: str, expected: Any, answer: Any) -> list[Figure]:

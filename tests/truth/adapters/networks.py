@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 from engine import Scenario, load
-from truth.adapters.queues import arrivals_for
-from truth.answer import Pair
-from truth.case import Case
-from truth.machine import (
+from tests.truth.adapters.queues import arrivals_for
+from tests.truth.answer import Pair
+from tests.truth.case import Case
+from tests.truth.machine import (
     FOREVER,
     Run,
     begin,
@@ -46,8 +46,11 @@ def fan_out(case: Case) -> dict[str, Any]:
     search = {"slots": 10_000, "query_time": {"exponential": float(mean_ms[1])}}
     legs = {"do": "parallel", "repeat": case.given["fanout"], "then": [{"do": "search"}]}
     run = play(system([legs], 1000, data={"hop": 0, "search": search}), 400_000)
-    return {"mean_max_s": run.latency_s_mean, "p50_max_s": run.latency(0.5),
-            "p99_max_s": run.latency(0.99)}  # fmt: skip
+    return {
+        "mean_max_s": run.latency_s_mean,
+        "p50_max_s": run.latency(0.5),
+        "p99_max_s": run.latency(0.99),
+    }
 
 
 def amdahl(case: Case) -> dict[str, Any]:
@@ -76,11 +79,17 @@ def feedback(case: Case) -> dict[str, Any]:
     scenario = system(
         [call("server"), {"do": "publish", "to": ["check"]}],
         given["external_rate"],
-        client={"web_round_trip": 0, "mobile_round_trip": 0, "attempts": 10, "backoff_ms": 0,
-                "timeout_seconds": 600, "regions": [{"name": "here", "origin_round_trip": 0}]},
+        client={
+            "web_round_trip": 0,
+            "mobile_round_trip": 0,
+            "attempts": 10,
+            "backoff_ms": 0,
+            "timeout_seconds": 600,
+            "regions": [{"name": "here", "origin_round_trip": 0}],
+        },
         application={"services": {"server": server({"exponential": 1e3 / given["service_rate"]})}},
         asynchronous={"enabled": False, "kinds": flaky},
-    )  # fmt: skip
+    )
     run = play(scenario, 3_000_000)
     row = run.row("application.server")
     return {
@@ -99,15 +108,26 @@ def split(case: Case) -> dict[str, Any]:
     """
     given = case.given
     keys = 1000
-    run = play(system(
-        [{"do": "lookup", "dataset": "rows", "then": [{"do": "read", "dataset": "rows"}]}],
-        given["arrival_rate"],
-        cache={"ttl_seconds": FOREVER, "capacity": round(given["hit_ratio"] * keys), "hop": 0,
-               "command_time": {"exponential": 1e3 / given["cache_mu"]}},
-        data={"read_replicas": 0, "connections": 1, "hop": 0,
-              "read_time": {"exponential": 1e3 / given["db_mu"]}},
-        datasets={"rows": {"keys": keys, "zipf": 0}},
-    ), 6_000_000)  # fmt: skip
+    run = play(
+        system(
+            [{"do": "lookup", "dataset": "rows", "then": [{"do": "read", "dataset": "rows"}]}],
+            given["arrival_rate"],
+            cache={
+                "ttl_seconds": FOREVER,
+                "capacity": round(given["hit_ratio"] * keys),
+                "hop": 0,
+                "command_time": {"exponential": 1e3 / given["cache_mu"]},
+            },
+            data={
+                "read_replicas": 0,
+                "connections": 1,
+                "hop": 0,
+                "read_time": {"exponential": 1e3 / given["db_mu"]},
+            },
+            datasets={"rows": {"keys": keys, "zipf": 0}},
+        ),
+        6_000_000,
+    )
     cache, database = run.row("cache.read"), run.row("data.primary")
     return {
         "db_rate": database["rate_per_s"],
@@ -123,13 +143,17 @@ def closed_loop(case: Case) -> dict[str, Any]:
     given = case.given
     names = [f"station {index}" for index in range(len(given["demands_s"]))]
     times = [{"exponential": demand * 1e3} for demand in given["demands_s"]]
-    think = {"exponential": given["think_s"] * 1e3}
     scenario = system(
         [call(name) for name in names],
         1.0,
-        client={"enabled": False, "arrivals": "closed", "users": given["users"], "think_time": think},
+        client={
+            "enabled": False,
+            "arrivals": "closed",
+            "users": given["users"],
+            "think_time": {"exponential": given["think_s"] * 1e3},
+        },
         application={"services": dict(zip(names, map(server, times), strict=True))},
-    )  # fmt: skip
+    )
     run = play_for(scenario, 1_000_000 / given["users"], 1000)
     rows = [run.row(f"application.{name}") for name in names]
     return {
@@ -147,8 +171,12 @@ def spike(case: Case) -> dict[str, Any]:
     by a hundredth from seed to seed.
     """
     given = case.given
-    pattern = {"shape": "spike", "factor": given["spike_rate"] / given["after_rate"],
-               "start_seconds": 0, "length_seconds": given["spike_s"]}  # fmt: skip
+    pattern = {
+        "shape": "spike",
+        "factor": given["spike_rate"] / given["after_rate"],
+        "start_seconds": 0,
+        "length_seconds": given["spike_s"],
+    }
     scenario = system(
         [call("server")],
         given["after_rate"],
@@ -156,7 +184,9 @@ def spike(case: Case) -> dict[str, Any]:
         application={"services": {"server": server(1e3 / given["capacity"])}},
     )
     run = begin(scenario, 10 * given["spike_s"])
-    backlog = census(run, given["spike_s"] * 10, 0.25, lambda: int(run.plane.world.pools["waiting"][0]))
+    backlog = census(
+        run, given["spike_s"] * 10, 0.25, lambda: int(run.plane.world.pools["waiting"][0])
+    )
     peak = int(backlog.argmax())
     empty = peak + int((backlog[peak:] == 0).argmax())
     longest = run.result().summary.latency_ms_max

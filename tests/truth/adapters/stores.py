@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from engine import Scenario, Simulation
-from truth.answer import Beside, Lacking
-from truth.case import Case
-from truth.machine import FOREVER, begin, census, play, system
+from tests.truth.answer import Beside, Lacking
+from tests.truth.case import Case
+from tests.truth.machine import FOREVER, begin, census, play, system
 
 ONLY_LRU = Lacking("a full cache lets the least recently used entry go; there is no other policy")
 NO_LOCK = Lacking("a miss takes no lock, so nobody waits for somebody else's recomputation")
@@ -131,7 +131,7 @@ def write_behind(case: Case) -> dict[str, Any]:
         datasets={"entries": {"keys": given["keys"], "zipf": 0}},
     )
     run = begin(scenario, 400 * flush)
-    ledger = run.plane.world.ledgers[run.plane.program.named["buffer"]]
+    ledger = run.plane.world.ledgers[run.plane.program.named["buffer entries"]]
     parts = 20
     run.advance(flush / parts / 2)
     waiting = census(run, 400 * flush, flush / parts, lambda: int(ledger["marks"]))
@@ -151,7 +151,7 @@ def write_behind(case: Case) -> dict[str, Any]:
 def at_flushes(scenario: Scenario, flush: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what is in the buffer just before each flush: writes, keys; and when flushes were."""
     run = begin(scenario, 400 * flush)
-    ledger = run.plane.world.ledgers[run.plane.program.named["buffer"]]
+    ledger = run.plane.world.ledgers[run.plane.program.named["buffer entries"]]
     writes, keys = [], []
     for number in range(1, 400):
         run.advance_to(number * flush - 1e-9)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from truth.adapters.queues import endless
-from truth.answer import Lacking
-from truth.case import Case
-from truth.machine import play, system
+from tests.truth.adapters.queues import endless
+from tests.truth.answer import Lacking
+from tests.truth.case import Case
+from tests.truth.machine import play, system
 
 NO_HEDGE = Lacking("a second request is not sent before the first has failed (hedging)")
 FAST_MS, SLOW_MS = 1.0, 100.0

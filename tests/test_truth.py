@@ -1,0 +1,45 @@
+"""Truth: facts that this project did not write, each said as a scenario and measured.
+
+A case that the product cannot say is skipped with its reason, and counted by name at the end
+of the run and in docs/fidelity.md; it never counts as passed.  `TRUTH_DIR` names a folder with
+more cases; `TRUTH_LONG=1` plays those that need minutes; `TRUTH_WRITE=1` writes the page anew.
+"""
+
+import os
+import pathlib
+
+import pytest
+
+from tests.truth import fidelity, summary
+from tests.truth.case import Case, added, shipped
+from tests.truth.verdict import judge, judged
+
+PAGE = pathlib.Path(__file__).parents[1] / "docs" / "fidelity.md"
+OURS = shipped()
+
+pytestmark = pytest.mark.xdist_group("truth")  # cases share runs, and the page shares the cases
+
+
+@pytest.mark.parametrize("case", [*OURS, *added()], ids=str)
+def test_truth(case: Case, request: pytest.FixtureRequest) -> None:
+    """A figure outside of its case's tolerance: the engine says what is not so."""
+    request.node.user_properties.append(("truth", "failed"))  # until shown otherwise
+    verdict = judged(case.id) if case in OURS else judge(case)
+    request.node.user_properties.extend(summary.properties(verdict))
+    if verdict.word == "failed":
+        pytest.fail("; ".join(verdict.wrong), pytrace=False)
+    if verdict.word in summary.NOT_JUDGED:
+        pytest.skip(f"{verdict.word}: {verdict.why}")
+
+
+@pytest.mark.skipif("TRUTH_LONG" in os.environ, reason="the page leaves long runs out")
+def test_the_page_says_what_was_measured() -> None:
+    """A page that is not made from the cases could claim anything."""
+    page = fidelity.page([judged(case.id) for case in OURS])
+    if "TRUTH_WRITE" in os.environ:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page, (
+        "docs/fidelity.md is not what the cases say; TRUTH_WRITE=1 pytest tests/test_truth.py"
+        " writes it anew"
+    )
