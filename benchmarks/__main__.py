@@ -23,6 +23,7 @@ def cpu_model() -> str:
 def heading() -> str:
     """Return where and with what these numbers were taken."""
     today = dt.datetime.now(dt.UTC).date()
+    cores = f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}"
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return "\n".join(
         [
@@ -31,7 +32,7 @@ def heading() -> str:
             "Written by `make bench`.  Medians; other work may share the processor, which the load",
             "average of the last minute shows: it stretches waiting times more than CPU times.",
             "",
-            f"- {today}, {cpu_model()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}",
+            f"- {today}, {cpu_model()}, {cores}",
             f"- Python {platform.python_version()}, {versions}",
         ]
     )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from engine.assembly import Station
 from engine.kernel.tables import STRATA, STRATA_OCTAVE
-from engine.record import QUANTILES, Recorder, Snapshot, edges, quantiles
+from engine.record import QUANTILES, Recorder, Scrape, edges, quantiles
 from engine.theory import mmc_wait
 
 if TYPE_CHECKING:
@@ -210,34 +210,30 @@ class Measured:
         wait = mmc_wait(rate / count, busy / served, self._capacity(station.pools) // count)
         return wait * 1e3 if math.isfinite(wait) else math.nan
 
-    def _scraped(
-        self, station: Station, before: Snapshot, after: Snapshot, seconds: float, seen: np.ndarray
-    ) -> dict[str, object]:
-        def grown(table: str, name: str, rows: list[int]) -> float:
-            new, old = getattr(after, table)[name][rows], getattr(before, table)[name][rows]
-            return float((new - old).sum())
-
-        gets = grown("stores", "gets", station.stores)
-        asked = grown("meters", "asked", [station.meter])
-        failed = grown("meters", "failed", [station.meter])
+    def _scraped(self, station: Station, scrape: Scrape, seen: np.ndarray) -> dict[str, object]:
+        """Return what one scrape says of one station; `seen` are its latency quantiles, ms."""
+        asked, gets = int(scrape.asked[station.meter]), int(scrape.gets[station.stores].sum())
         cpus = station.cpus or station.pools
-        depth = float(after.pools["waiting"][station.pools].sum())
+        depth = float(scrape.waiting[station.pools].sum())
         if station.channel >= 0:
-            depth = float(after.channels["waiting"][station.channel])
+            depth = float(scrape.queued[station.channel])
+        cpu = hits = math.nan
+        if cpus:
+            cpu = float(scrape.busy_seconds[cpus].sum()) / scrape.seconds / self._capacity(cpus)
+        if gets:
+            hits = int(scrape.hits[station.stores].sum()) / gets
         return {
-            "time_s": after.time,
+            "time_s": scrape.time,
             "station": station.name,
-            "rate_per_s": asked / seconds,
-            "error_ratio": failed / asked if asked else 0.0,
+            "rate_per_s": asked / scrape.seconds,
+            "error_ratio": int(scrape.failed[station.meter]) / asked if asked else 0.0,
             "latency_ms_p50": seen[0],
             "latency_ms_p95": seen[1],
             "latency_ms_p99": seen[2],
-            "cpu_ratio": grown("pools", "busy_area", cpus) / seconds / self._capacity(cpus)
-            if cpus
-            else math.nan,
-            "hit_ratio": grown("stores", "hits", station.stores) / gets if gets else math.nan,
+            "cpu_ratio": cpu,
+            "hit_ratio": hits,
             "queue_depth": depth,
-            "connections": float(after.pools["busy"][station.pools].sum()),
+            "connections": float(scrape.busy[station.pools].sum()),
         }
 
     def _hit_ratio(self, name: str) -> float | None:

@@ -6,6 +6,7 @@ Nothing here grows with the number of requests.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from engine.scenario import Scenario
 
 QUANTILES = (0.5, 0.95, 0.99)
+SCRAPES_KEPT = 720  # an hour of scrapes every 5 s
 
 
 class Snapshot(NamedTuple):
@@ -30,6 +32,23 @@ class Snapshot(NamedTuple):
     visits: np.ndarray
     journeys: np.ndarray
     ledgers: np.ndarray
+
+
+class Scrape(NamedTuple):
+    """What one scrape sees: what came since the one before, and how things stand."""
+
+    time: float
+    seconds: float  # since the scrape before
+    asked: np.ndarray  # by meter
+    failed: np.ndarray
+    busy_seconds: np.ndarray  # by pool
+    busy: np.ndarray
+    waiting: np.ndarray
+    gets: np.ndarray  # by store
+    hits: np.ndarray
+    queued: np.ndarray  # by channel
+    bins: np.ndarray  # where the flattened histograms of stays have grown
+    counts: np.ndarray  # by how much
 
 
 class Baseline(NamedTuple):
@@ -52,8 +71,9 @@ class Recorder:
         self.snapshots: list[Snapshot] = []
         self.windows: list[np.ndarray] = []  # quantiles of latency in each window, seconds
         self.events: list[tuple[float, str, str, str]] = []
-        self.scrapes: list[tuple[Snapshot, np.ndarray]] = []
+        self.scrapes: deque[Scrape] = deque(maxlen=SCRAPES_KEPT)
         self.baseline = self._baseline()
+        self._scraped = self.counters(), self.plane.world.stays.ravel().copy()
 
     def snapshot(self) -> None:
         """Note all counters, and the latency quantiles of the window that ends now."""
@@ -63,8 +83,28 @@ class Recorder:
         self.snapshots.append(self.counters())
 
     def scrape(self) -> None:
-        """Note what a scrape sees: counters, and the histograms behind latency quantiles."""
-        self.scrapes.append((self.counters(), self.plane.world.stays.copy()))
+        """Note what a scrape sees; old ones are dropped, as retention does."""
+        (before, stays_before), after = self._scraped, self.counters()
+        stays = self.plane.world.stays.ravel()
+        grown = stays - stays_before
+        bins = np.flatnonzero(grown)
+        self.scrapes.append(
+            Scrape(
+                time=after.time,
+                seconds=max(1e-9, after.time - before.time),
+                asked=after.meters["asked"] - before.meters["asked"],
+                failed=after.meters["failed"] - before.meters["failed"],
+                busy_seconds=after.pools["busy_area"] - before.pools["busy_area"],
+                busy=after.pools["busy"].copy(),
+                waiting=after.pools["waiting"].copy(),
+                gets=after.stores["gets"] - before.stores["gets"],
+                hits=after.stores["hits"] - before.stores["hits"],
+                queued=after.channels["waiting"].copy(),
+                bins=bins.astype(np.int32),
+                counts=grown[bins].astype(np.int32),
+            )
+        )
+        self._scraped = after, stays.copy()
 
     def start_measuring(self) -> None:
         """Leave out of all figures what has happened so far."""

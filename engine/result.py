@@ -239,15 +239,14 @@ class Result(Measured):
     def scrapes(self) -> pd.DataFrame:
         """What those on call saw: metrics as scraped, a row a scrape and station."""
         rows: list[dict[str, object]] = []
-        before, stays_before = self._snapshots[0], np.zeros_like(self._stays)
-        for after, stays in self._scrapes:
-            seconds = max(1e-9, after.time - before.time)
-            seen = quantiles(stays - stays_before, QUANTILES) * 1e3
+        for scrape in self._scrapes:
+            stays = np.zeros_like(self._stays)
+            stays.ravel()[scrape.bins] = scrape.counts
+            seen = quantiles(stays, QUANTILES) * 1e3
             rows.extend(
-                self._scraped(station, before, after, seconds, seen[station.meter])
+                self._scraped(station, scrape, seen[station.meter])
                 for station in self.program.stations.values()
             )
-            before, stays_before = after, stays
         return pd.DataFrame(rows)
 
     @functools.cached_property

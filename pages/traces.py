@@ -4,6 +4,7 @@ from typing import Literal
 
 import streamlit as st
 
+from engine import Trace
 from pages.parts import charts, state, words
 from pages.parts.frame import enter
 from pages.parts.waterfall import shares, waterfall
@@ -42,28 +43,32 @@ def choose(run: state.Run) -> tuple[str, Which]:
     return str(journey), which
 
 
-run = enter()
-journey, which = choose(run)
-title = str(run.result.journeys.at[journey, "title"])
-trace = run.result.trace(journey, which)
+def tell(run: state.Run, journey: str, which: Which) -> Trace | None:
+    """Draw the waterfall of the chosen request and return it; say why if there is none."""
+    title = str(run.result.journeys.at[journey, "title"])
+    trace = run.result.trace(journey, which)
+    if trace is not None:
+        waterfall(trace, f"{title}: {WHICH[which]}")
+    elif which == "failed":
+        st.info(
+            f"No request of “{words.plain(title)}” failed in this run. To see one, take capacity "
+            "away: fewer servers, threads or workers on the left, or more requests per second."
+        )
+    else:
+        st.info(
+            f"No request of “{words.plain(title)}” was answered in this run. "
+            "Look at one that failed, or give the system more to work with."
+        )
+    return trace
 
-if trace is None and which == "failed":
-    st.info(
-        f"No request of “{words.plain(title)}” failed in this run. To see one, take capacity away: "
-        "fewer servers, threads or workers on the left, or more requests per second."
-    )
-elif trace is None:
-    st.info(f"No request of “{words.plain(title)}” was answered in this run.")
-else:
-    waterfall(trace, f"{title}: {WHICH[which]}")
 
-left, right = st.columns([3, 2], gap="medium")
-of_all = run.result.shares[run.result.shares["journey"] == journey]
-with left, st.container(gap="xsmall"):
-    st.markdown("**Whose time is it?**")
+def compare(run: state.Run, journey: str, trace: Trace | None) -> None:
+    """Draw whose time this request's latency was, beside the mean and the P99 of all."""
+    of_all = run.result.shares[run.result.shares["journey"] == journey]
     bars = {} if trace is None else {"This request": shares(trace)}
     bars["Mean of all"] = of_all[of_all["of"] == "mean"]
     bars["P99 of all"] = of_all[of_all["of"] == "p99"]
+    st.markdown("**Whose time is it?**")
     st.plotly_chart(
         charts.shares(bars),
         key="shares",
@@ -74,13 +79,15 @@ with left, st.container(gap="xsmall"):
         "Each bar is a whole latency, split by layer. Solid is working, striped is waiting in "
         "line, dotted is the network. Where slow requests have more stripes, a line is to blame."
     )
-with right, st.container(gap="xsmall"):
-    st.markdown("**How long do requests take?**")
+
+
+def distribution(run: state.Run, journey: str) -> None:
+    """Draw how long all requests of the journey took."""
     row = run.result.journeys.to_dict("index")[journey]
     marks = {name: float(row[f"latency_ms_{name}"] or 0) for name in ("p50", "p95", "p99")}
-    figure = charts.latency_distribution(run.result.latency(journey), marks)
+    st.markdown("**How long do requests take?**")
     st.plotly_chart(
-        figure,
+        charts.latency_distribution(run.result.latency(journey), marks),
         key="distribution",
         config={"displayModeBar": False},
         alt=", ".join(f"{name} {words.milliseconds(at)}" for name, at in marks.items()),
@@ -89,3 +96,14 @@ with right, st.container(gap="xsmall"):
         "The hill is what most people get; the long tail to the right is what some of them get. "
         "Each step along the axis multiplies the time."
     )
+
+
+run = enter()
+journey, which = choose(run)
+trace = tell(run, journey, which)
+if run.result.journeys.at[journey, "answered"]:
+    left, right = st.columns([3, 2], gap="medium")
+    with left, st.container(gap="xsmall"):
+        compare(run, journey, trace)
+    with right, st.container(gap="xsmall"):
+        distribution(run, journey)

@@ -3,15 +3,23 @@
 Scenarios are drawn at random; `books` says what has to add up.
 """
 
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import Result, Scenario, Simulation
+from tests import twin
 from tests.books import check_books, check_drained
 from tests.strategies import scenarios
 from tests.workshop import FAR, alike
 
+ROOT = pathlib.Path(__file__).parents[1]
 FRAMES = ("timeseries", "stations", "station_series", "flows", "journeys", "shares", "accounting",
           "messages", "cost", "events", "scrapes")  # fmt: skip
 seeds = st.integers(0, 1000)
@@ -127,3 +135,19 @@ def test_a_scenario_survives_being_written_down(scenario, seed) -> None:
     assert again == scenario
     assert again.digest() == scenario.digest()
     assert alike(ran(again, seed).plane.world, ran(scenario, seed).plane.world) == []
+
+
+def test_compiled_is_what_interpreted_says() -> None:
+    """The Python twin is what people read; compiled code that differed would be unread."""
+    interpreted = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "twin.py")],
+        cwd=ROOT,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    compiled = twin.digests()
+    assert json.loads(interpreted) == compiled
+    for name, tables in compiled.items():
+        assert json.loads(tables["summary"])["answered"] > 5, name

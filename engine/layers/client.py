@@ -261,9 +261,10 @@ class Client(Layer):
             yield self._follow(run)
 
     def _follow(self, run: ControlPlane) -> Generator[Any, Any, Any]:
-        fine = min(1.0, run.scenario.duration_seconds / 200)
+        part = run.scenario.duration_seconds / 200
         while True:
             client = run.scenario.client
-            tick = 1.0 if client.pattern.shape == "constant" else fine
+            # A constant rate needs no following, only a look now and then whether it still is one.
+            tick = max(1.0, part) if client.pattern.shape == "constant" else min(1.0, part)
             run.plane.set_rate(client.requests_per_second * client.pattern.at(run.env.now))
             yield run.env.timeout(tick)

@@ -112,13 +112,15 @@ def busy_over_time(run: Run, selected: str | None) -> Chart:
         )
         for place, name in enumerate(top)
     ]
-    title = str(stations.at[top[0], "title"]) if top else "Nothing"
-    told = f"{title} is the busiest, {words.percent(busy.max() if top else 0.0)} on average."
+    told = "No part here has limits, so none is ever busy."
+    if top:
+        busiest = f"{stations.at[top[0], 'title']} is the busiest, {words.percent(busy.max())}"
+        told = f"{busiest} on average. Lines grow long from about 75 % on."
     return Chart(
         "chart-busy",
         _over_time("Busy, %", lines, run, tooltip="%.0f %%", top_of_scale=100),
         f"How busy parts are over time. {told}",
-        f"{told} Lines grow long from about 75 % on.",
+        told,
     )
 
 

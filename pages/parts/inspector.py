@@ -143,16 +143,17 @@ def _overview(run: Run) -> None:
     """Say what to do, and where it would pay to look first."""
     result = run.result
     _write(_paragraph("Click a box on the map to look inside it: its numbers, why, what to try."))
-    busy = result.stations["utilisation"].fillna(0.0)
-    busiest = str(busy.idxmax())
-    title = str(result.stations.at[busiest, "title"])
-    st.button(
-        f"Busiest: {title}, {words.percent(busy[busiest])}",
-        key="look",
-        on_click=_select,
-        args=(busiest,),
-        width="stretch",
-    )
+    busy = result.stations["utilisation"].dropna()
+    if len(busy):
+        busiest = str(busy.idxmax())
+        title = str(result.stations.at[busiest, "title"])
+        st.button(
+            f"Busiest: {title}, {words.percent(busy[busiest])}",
+            key="look",
+            on_click=_select,
+            args=(busiest,),
+            width="stretch",
+        )
     reasons = sorted(result.summary.failures.items(), key=lambda pair: -pair[1])[:REASONS_MAX]
     _write(
         _note("Why requests failed") if reasons else "",

@@ -236,7 +236,7 @@ def empty_to_empty() -> Pair:
     """Return both sides for a queue that starts empty and is left to run empty."""
     run = begin(one_server(80, {"exponential": 10}), 600)
     run.advance(500)
-    run.plane.set_rate(0.0)
+    run.change("client.requests_per_second", 0)
     run.advance(100)
     figures = Run(run.result())
     row, meter = figures.row("application.server"), figures.meter("application.server")
