@@ -7,12 +7,11 @@ result.summary.latency_ms_p99
 
 from engine.errors import ScenarioError
 from engine.inspect import Inspection, Remedy, inspect
-from engine.kernel.compile import compiled as ready
 from engine.knobs import Knob, knobs
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text
 from engine.result import Result, Summary
-from engine.run import Simulation, simulate, warm_up
+from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Scenario
 from engine.traces import Span, Trace
 

@@ -102,6 +102,7 @@ def _run(options: argparse.Namespace) -> int:
     scenario = load(options.scenario).change(dict(change(text) for text in options.changes))
     if not ready():
         print("Compiling the simulator, once: about a minute …", file=sys.stderr)
+        warm_up()
     result = simulate(scenario, options.seed)
     if options.json != "-":
         print(readable(result))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_serializer
 
 from engine.distribution import Frozen
 
@@ -98,6 +98,12 @@ class Step(Frozen):
         """Note each kind of step."""
         super().__pydantic_init_subclass__(**more)
         Step.kinds[cls.model_fields["do"].default] = cls
+
+    @model_serializer(mode="wrap")
+    def with_its_kind(self, handler: Any) -> Any:
+        """Keep `do` in every output: without it a step could not be read again."""
+        kind = type(self).model_fields["do"].default
+        return {"do": kind, **handler(self)}
 
     def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
         """Say the step in mechanisms; `inner` emits the steps within."""

@@ -38,6 +38,9 @@ class Knob(Frozen):
 def knobs(scenario: Scenario) -> list[Knob]:
     """Return every knob of a scenario: the few that matter most first, then by layer."""
     found = [knob for layer in LAYERS for knob in _of(getattr(scenario, layer), layer, layer)]
+    if scenario.client.arrivals == "closed":  # then users make the traffic, not a rate
+        swap = {"client.users": False, "client.requests_per_second": True}
+        found = [k.model_copy(update={"advanced": swap.get(k.path, k.advanced)}) for k in found]
     return sorted(found, key=lambda knob: knob.advanced)
 
 

@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from engine.assembly import Station
 from engine.kernel.tables import STRATA, STRATA_OCTAVE
@@ -41,6 +40,7 @@ class Measured:
         self._waits = plane.world.waits - self._base.waits
         self._stays = plane.world.stays - self._base.stays
         self._reasons = plane.world.reasons.copy()
+        self._grown: dict[str, dict[str, np.ndarray]] = {}
         self._stacked: dict[tuple[str, str], np.ndarray] = {}
         self._wasted = int(plane.world.clock["wasted"][0])
 
@@ -67,12 +67,14 @@ class Measured:
 
     def _delta(self, table: str) -> dict[str, np.ndarray]:
         """Return what counters of a table grew by while measuring."""
-        after, before = getattr(self._end, table), getattr(self._base.counters, table)
-        return {
-            name: after[name] - before[name]
-            for name in after.dtype.names
-            if after[name].dtype.kind in "if"
-        }
+        if table not in self._grown:
+            after, before = getattr(self._end, table), getattr(self._base.counters, table)
+            self._grown[table] = {
+                name: after[name] - before[name]
+                for name in after.dtype.names
+                if after[name].dtype.kind in "if"
+            }
+        return self._grown[table]
 
     @functools.cached_property
     def _edge_visits(self) -> dict[tuple[str, str], np.ndarray]:
@@ -105,7 +107,8 @@ class Measured:
     def _capacity(self, pools: list[int]) -> int:
         return int(self._end.pools["slots"][pools].sum()) if pools else 0
 
-    def _station_windows(self, station: Station) -> pd.DataFrame:
+    def _station_windows(self, station: Station) -> dict[str, np.ndarray]:
+        """Return a station's figures in each window."""
         seconds, count = self._window_seconds, len(self._snapshots) - 1
         blank = np.full(count, np.nan)
         busy, waiting, stay, hits = blank, blank, blank, blank
@@ -130,26 +133,23 @@ class Measured:
         if station.cpus:
             cpu = np.diff(self._series("pools", "busy_area")[:, station.cpus].sum(axis=1)) / seconds
             utilisation = np.fmax(utilisation, cpu / self._capacity(station.cpus))
-        return pd.DataFrame(
-            {
-                "time_s": self._times[1:],
-                "station": station.name,
-                "rate_per_s": np.diff(self._arrivals(station)) / seconds,
-                "utilisation": utilisation,
-                "waiting": waiting,
-                "in_service": busy,
-                "residence_ms_mean": stay,
-                "hit_ratio": hits,
-                "failed_per_s": failed,
-            }
-        )
+        return {
+            "rate_per_s": np.diff(self._arrivals(station)) / seconds,
+            "utilisation": utilisation,
+            "waiting": waiting,
+            "in_service": busy,
+            "residence_ms_mean": stay,
+            "hit_ratio": hits,
+            "failed_per_s": failed,
+        }
 
     def _station_row(self, station: Station) -> dict[str, object]:
         seconds = self.measured_seconds
         meters, pools = self._delta("meters"), self._delta("pools")
         asked, served = int(meters["asked"][station.meter]), int(meters["served"][station.meter])
         wait_count = int(self._waits[station.meter].sum())
-        p50, p95, p99 = self._quantiles_ms(self._stays[station.meter])
+        p50, p95, p99 = (quantiles(self._stays[station.meter], QUANTILES) * 1e3).tolist()
+        hit_ratio = self._hit_ratio(station.name)
         capacity = self._capacity(station.pools)
         busy = (
             float(pools["busy_area"][station.pools].sum()) / seconds if station.pools else math.nan
@@ -197,7 +197,7 @@ class Measured:
             "residence_ms_p99": p99,
             "waiting_mean": waiting,
             "in_service_mean": busy,
-            "hit_ratio": self._hit_ratio(station.name),
+            "hit_ratio": math.nan if hit_ratio is None else hit_ratio,
             "failed_per_s": int(meters["failed"][station.meter]) / seconds,
             "theory_wait_ms": self._theory(station, asked / seconds, busy, served / seconds),
         }

@@ -14,6 +14,7 @@ import simpy
 
 from engine.component import ControlPlane
 from engine.errors import ScenarioError
+from engine.kernel.compile import FOLDER
 from engine.plane import TOKENS_MAX, Plane, TooManyInFlightError
 from engine.record import Recorder
 from engine.result import Result
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from engine.scenario import Scenario
 
 WINDOWS = 120  # points of a time series
+STAMP = "ready"  # written beside the machine code when all of it is there
 
 
 class Clockwork(simpy.Environment):
@@ -134,3 +136,9 @@ def warm_up() -> None:
         run.change("application.replicas", run.scenario.application.replicas + 1)
         run.plane.set_rate(1.0)
         run.advance(1.0)
+    (FOLDER / STAMP).touch()
+
+
+def ready() -> bool:
+    """Return whether the kernel has been compiled here before, all of it."""
+    return (FOLDER / STAMP).exists()

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.distribution import Frozen
 from engine.kernel.tables import LEAVES, NOBODY, STRATA, Op
-from engine.program import WAITING
+from engine.program import NETWORK, WAITING
 
 if TYPE_CHECKING:
     from engine.kernel.world import World
@@ -29,6 +29,7 @@ class Span(Frozen):
     layer: str
     start_ms: float
     wait_ms: float
+    network_ms: float
     duration_ms: float
     critical: bool
     background: bool
@@ -97,8 +98,18 @@ class _Visit:
     """A node of the program visited once: gathers its leaves and its children's."""
 
     def __init__(self, node: int, start: float) -> None:
-        self.node, self.start, self.end, self.wait = node, start, start, 0.0
+        self.node, self.start, self.end = node, start, start
+        self.wait = self.network = 0.0
         self.tags: dict[str, str] = {}
+
+    def spend(self, kind: int, op: int, seconds: float) -> None:
+        """Book time spent here; working is what is left."""
+        if kind == NETWORK:
+            self.network += seconds
+        elif kind == WAITING:
+            self.wait += seconds
+            if op == Op.TRY:
+                self.tags["rest between tries"] = f"{seconds * 1e3:.1f} ms"
 
 
 def _spans(
@@ -132,10 +143,7 @@ def _spans(
             visit.start, visit.end = min(visit.start, start), max(visit.end, end)
         last_row[path[0]] = row
         here = visits[open_at[path[0]]]
-        if program.kind_of(row) == WAITING:
-            here.wait += end - start
-            if program.op_of(row) == Op.TRY:
-                here.tags["rest between tries"] = f"{(end - start) * 1e3:.1f} ms"
+        here.spend(program.kind_of(row), program.op_of(row), end - start)
         if not program.nodes[path[0]].background:
             critical.update(open_at[node] for node in path)
     spans = []
@@ -159,6 +167,7 @@ def _spans(
                 layer=station.layer,
                 start_ms=(visit.start - born) * 1e3,
                 wait_ms=visit.wait * 1e3,
+                network_ms=visit.network * 1e3,
                 duration_ms=(visit.end - visit.start) * 1e3,
                 critical=index in critical,
                 background=here_node.background,

@@ -51,7 +51,9 @@ def check_requests(plane: Plane) -> None:
     table = world.journeys
     for name in ("started", "answered", "failed", "in_flight"):
         assert (table[name] >= 0).all(), name
-    assert np.array_equal(table["started"], table["answered"] + table["failed"] + table["in_flight"])
+    assert np.array_equal(
+        table["started"], table["answered"] + table["failed"] + table["in_flight"]
+    )
     assert np.array_equal(table["failed"], world.reasons.sum(axis=1))
     assert not world.reasons[:, 0].any(), "a request failed without a reason"
     assert np.array_equal(table["answered"], world.latency.sum(axis=1))
@@ -99,7 +101,9 @@ def check_pools(plane: Plane) -> None:
     held: Counter[int] = Counter()
     for who in used:
         held.update(world.holds["pool"][who, : world.tokens["holds"][who]].tolist())
-    queued = Counter(world.tokens["queue"][used][world.tokens["state"][used] == State.QUEUED].tolist())
+    queued = Counter(
+        world.tokens["queue"][used][world.tokens["state"][used] == State.QUEUED].tolist()
+    )
     for index, pool in enumerate(pools):
         assert pool["busy"] == held[index], f"pool {index}: busy"
         assert pool["waiting"] == queued[index] == line(world, index), f"pool {index}: waiting"
@@ -116,7 +120,9 @@ def line(world: World, index: int) -> int:
     while place != NOBODY:
         assert world.tokens["before"][place] == before
         count, before, place = count + 1, place, int(world.tokens["behind"][place])
-    assert world.pools["tail"][index] == before or (count == 0 and world.pools["waiting"][index] == 0)
+    assert world.pools["tail"][index] == before or (
+        count == 0 and world.pools["waiting"][index] == 0
+    )
     return count
 
 
@@ -151,7 +157,9 @@ def check_messages(plane: Plane) -> None:
         )
         owner = world.partitions["worker"][places]
         idle = world.pools["busy"][owner] < world.pools["slots"][owner]
-        assert not world.partitions["waiting"][places][idle].any(), "a message waits for an idle worker"
+        assert not world.partitions["waiting"][places][idle].any(), (
+            "a message waits for an idle worker"
+        )
 
 
 def check_stores(plane: Plane) -> None:

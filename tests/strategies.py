@@ -36,7 +36,9 @@ def some(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def section(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Tree]:
     """Draw a mapping; fields that come out as None are left to their defaults."""
     drawn = st.fixed_dictionaries(fields)
-    return drawn.map(lambda tree: {name: value for name, value in tree.items() if value is not None})
+    return drawn.map(
+        lambda tree: {name: value for name, value in tree.items() if value is not None}
+    )
 
 
 # ---------------------------------------------------------------- layers
@@ -48,7 +50,9 @@ patterns = section(
     length_seconds=st.sampled_from([0.5, 2.0]),
 )
 regions = st.lists(
-    section(name=st.just("somewhere"), share=st.sampled_from([0.5, 2]), origin_round_trip=plain_times),
+    section(
+        name=st.just("somewhere"), share=st.sampled_from([0.5, 2]), origin_round_trip=plain_times
+    ),
     min_size=1,
     max_size=3,
 )

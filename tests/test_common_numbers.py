@@ -99,8 +99,8 @@ def test_a_longer_mean_stretches_the_same_draws() -> None:
     doubled = np.isclose(ratios, 2.0, atol=0.01)
     alike = np.isclose(ratios, 1.0, atol=0.01)
     assert np.all(doubled | alike)
-    assert doubled.sum() > 20
-    assert alike.sum() > 20
+    assert doubled.sum() >= 10
+    assert alike.sum() >= 10
 
 
 def test_adding_a_component_leaves_all_other_draws_alone() -> None:

@@ -75,8 +75,3 @@ def entry(function: F) -> F:
 def door(function: F) -> F:
     """Compile a small entry for the control plane, which is called seldom."""
     return njit(cache=True, boundscheck=CHECKED)(function)
-
-
-def compiled() -> bool:
-    """Return whether machine code for these sources is on disk already."""
-    return any(FOLDER.rglob("*.nbi"))

@@ -5,6 +5,8 @@ JOIN    the end of a leg.
 GATHER  behind FORK: the parent fails if a leg has failed.
 """
 
+import numpy as np
+
 from engine.kernel.agenda import wake
 from engine.kernel.compile import aside, part
 from engine.kernel.tables import ACCOUNTS, LEAVES, REGISTERS, State, Verdict
@@ -26,7 +28,8 @@ def fork(step, who, world):
             token.root, token.request, token.born = parent.root, parent.request, clock.now
             token.key, token.journey, token.user = parent.key, parent.journey, parent.user
             token.source, token.parent = parent.source, who
-            token.visit = parent.visit + (number << 12)
+            # A prime, so that the legs of forks within legs draw numbers of their own.
+            token.visit = (np.int64(parent.visit) * 1000003 + number * 4096) & 0x7FFFFFFF
             token.step = world.starts[start]
             for index in range(REGISTERS):
                 world.registers[leg, index] = world.registers[who, index]

@@ -171,24 +171,29 @@ class Call(Step):
 
     def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
         """Emit the way to a server, its thread, its CPU, and what it does meanwhile."""
-        layer = scenario.application
-        if not layer.enabled:
+        if not scenario.application.enabled:
             inner()
-            return
-        service = layer.services[self.service]
-        entry = not program.inside("application")
-        place = lay_out(program, scenario, self.service)
-        server = program.register(f"server {program.depth('application')}")
-        if entry:
-            self._through_the_edge(program, scenario)
-            policy, draws = scenario.edge.policy()
+        elif program.inside("application"):
+            self._serve(program, scenario, inner, Policy.ROUND_ROBIN, 1)
         else:
-            policy, draws = Policy.ROUND_ROBIN, 1
-        group = program.shared_group(
-            f"{self.service} {int(entry)}", policy, place.first, place.count, draws
-        )
+            policy, draws = scenario.edge.policy()
+            with scenario.edge.front(program):
+                scenario.client.travel(program, "to the origin")
+                scenario.edge.forward(program)
+                self._serve(program, scenario, inner, policy, draws)
+
+    def _serve(
+        self, program: Program, scenario: Scenario, inner: Inner, policy: Policy, draws: int
+    ) -> None:
+        """Emit a server's part; it is picked by a policy, among so many draws."""
+        layer = scenario.application
+        service, depth = layer.services[self.service], program.depth("application")
+        place = lay_out(program, scenario, self.service)
+        server = program.register(f"server {depth}")
+        name = f"{self.service} {'inner' if depth else 'entry'}"
+        group = program.shared_group(name, policy, place.first, place.count, draws)
         with program.at(place.station, "handle"):
-            if not entry:
+            if depth:
                 program.hold("hop", layer.hop, NETWORK)
             program.step(
                 Op.ROUTE,
@@ -208,18 +213,6 @@ class Call(Step):
                 program.step(Op.RELEASE)
             inner()
             program.step(Op.RELEASE)
-
-    def _through_the_edge(self, program: Program, scenario: Scenario) -> None:
-        """Emit the way from the users to the balancer, and through it."""
-        edge = scenario.edge
-        if edge.enabled and edge.balancer.on:
-            with program.at(
-                program.station("edge.balancer", "Load balancer", "balancer"), "forward"
-            ):
-                scenario.client.travel(program, "to the origin")
-                program.hold("forward", edge.balancer.latency)
-        else:
-            scenario.client.travel(program, "to the origin")
 
     def _thread(self, program: Program, service: Service, place: Servers, server: int) -> None:
         """Emit the wait for a thread, given up after the queue time-out if there is one."""

@@ -262,9 +262,12 @@ class Client(Layer):
 
     def _follow(self, run: ControlPlane) -> Generator[Any, Any, Any]:
         part = run.scenario.duration_seconds / 200
+        due = 0.0
         while True:
             client = run.scenario.client
             # A constant rate needs no following, only a look now and then whether it still is one.
             tick = max(1.0, part) if client.pattern.shape == "constant" else min(1.0, part)
-            run.plane.set_rate(client.requests_per_second * client.pattern.at(run.env.now))
-            yield run.env.timeout(tick)
+            # At the time meant: a sum of ticks may fall just short of a spike's end.
+            run.plane.set_rate(client.requests_per_second * client.pattern.at(due))
+            due = tick * (math.floor(due / tick + 1e-6) + 1)
+            yield run.env.timeout(max(0.0, due - run.env.now))

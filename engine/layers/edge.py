@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from engine.assembly import Station
@@ -151,6 +152,18 @@ class Edge(Layer):
             return Policy.RANDOM, 1
         name = self.balancer.policy
         return POLICIES[name], 1 if name == "random" else self.balancer.draws
+
+    def front(self, program: Program) -> AbstractContextManager[None]:
+        """Emit what follows as a visit to the balancer, if there is one."""
+        if not (self.enabled and self.balancer.on):
+            return nullcontext()
+        station = program.station("edge.balancer", "Load balancer", "balancer")
+        return program.at(station, "forward")
+
+    def forward(self, program: Program) -> None:
+        """Emit what the balancer itself takes, if there is one."""
+        if self.enabled and self.balancer.on:
+            program.hold("forward", self.balancer.latency)
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """A balancer by the hour; requests through the CDN and names by the million."""

@@ -53,7 +53,7 @@ def shares(trace: Trace) -> pd.DataFrame:
     """Return the columns layer, kind and ms: whose time this request's latency was.
 
     Each moment belongs to the deepest span of the critical path that was open then, so the parts
-    add up to the latency.  What no server holds, the client's own time, is the network's.
+    add up to the latency.
     """
     critical = [span for span in trace.spans if span.critical and not span.background]
     rows = []
@@ -61,7 +61,11 @@ def shares(trace: Trace) -> pd.DataFrame:
         inner = [child for child in critical if child.parent == span.id]
         own = max(0.0, span.duration_ms - sum(child.duration_ms for child in inner))
         waiting = min(own, span.wait_ms)
-        kind = "network" if span.layer == "client" else "working"
-        rows += [(span.layer, "waiting", waiting), (span.layer, kind, own - waiting)]
+        network = min(own - waiting, span.network_ms)
+        rows += [
+            (span.layer, "waiting", waiting),
+            (span.layer, "network", network),
+            (span.layer, "working", own - waiting - network),
+        ]
     table = pd.DataFrame(rows, columns=["layer", "kind", "ms"])
     return table.groupby(["layer", "kind"], sort=False)["ms"].sum().reset_index()

@@ -47,9 +47,7 @@ def topic(
             crew, list(range(first, first + workers)), owners, attempts, constant(again), room
         )
         partition = program.register("partition")
-        program.step(
-            Op.SPLIT, "way", register=partition, site=program.choice([1.0] * len(owners))
-        )
+        program.step(Op.SPLIT, "way", register=partition, site=program.choice([1.0] * len(owners)))
         program.step(
             Op.PUBLISH, site=channel, register=partition, reason=program.reason("topic full")
         )
@@ -80,7 +78,9 @@ def books(plane: Plane) -> dict[str, int]:
 def at_work(plane: Plane) -> dict[int, int]:
     """Return the request that is being worked on in each partition."""
     tokens = plane.world.tokens
-    busy = tokens[(tokens["state"] != State.FREE) & (tokens["channel"] == 0) & (tokens["holds"] > 0)]
+    busy = tokens[
+        (tokens["state"] != State.FREE) & (tokens["channel"] == 0) & (tokens["holds"] > 0)
+    ]
     return {int(token["partition"]): int(token["request"]) for token in busy}
 
 
@@ -111,7 +111,11 @@ def test_every_message_is_somewhere_at_any_instant(rule: dict) -> None:
         seen = books(plane)
         assert min(seen.values()) >= 0
         assert seen["published"] == (
-            seen["processed"] + seen["dead"] + seen["waiting"] + seen["in_progress"] + seen["delayed"]
+            seen["processed"]
+            + seen["dead"]
+            + seen["waiting"]
+            + seen["in_progress"]
+            + seen["delayed"]
         )
         assert seen["waiting"] == plane.world.partitions["waiting"].sum()
         assert plane.world.pools["busy"].max() <= 1

@@ -84,7 +84,7 @@ def test_round_robin_takes_turns() -> None:
 
 
 def test_smooth_weighted_spreads_the_heavy_server() -> None:
-    """nginx's own example: weights 5, 1, 1 give a a b a c a a, not a a a a a b c."""
+    """Nginx's own example: weights 5, 1, 1 give a a b a c a a, not a a a a a b c."""
     assert picks(group(Policy.WEIGHTED, (5, 1, 1)), 14) == [0, 0, 1, 0, 2, 0, 0] * 2
 
 

@@ -32,7 +32,9 @@ def uniforms_of(seed: np.uint64, label: np.uint64, visit: int, count: int) -> np
 
 
 @njit
-def values_of(seed: np.uint64, label: np.uint64, visit: int, count: int, world: World) -> np.ndarray:
+def values_of(
+    seed: np.uint64, label: np.uint64, visit: int, count: int, world: World
+) -> np.ndarray:
     """Return the draws of requests 0 to count from a world's last distribution."""
     out = np.empty(count)
     for request in range(count):

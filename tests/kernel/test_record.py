@@ -126,7 +126,7 @@ def ran(seed: int = 7, seconds: float = 30.0, rate: float = 270.0) -> Plane:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_latency_was_seen_has_a_trace(seed: int) -> None:
-    """"Show me a P99 request" must have an answer of that latency, whichever were kept."""
+    """A question for a P99 request must have an answer of that latency, whichever were kept."""
     world = ran(seed, seconds=5.0).world
     seen = np.unique(strata_of(BIN_MIDDLES[np.flatnonzero(world.latency[0])]))
     kept = world.traces[0, :STRATA]

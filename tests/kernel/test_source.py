@@ -107,7 +107,9 @@ def test_a_new_rate_stretches_the_rest_of_the_gap() -> None:
     plane = plane_of(nothing, 1.0, METRONOME)
     plane.advance(0.5)
     plane.set_rate(10.0)
-    assert float(plane.world.due[: int(plane.world.clock["pending"][0])].min()) == pytest.approx(0.55)
+    assert float(plane.world.due[: int(plane.world.clock["pending"][0])].min()) == pytest.approx(
+        0.55
+    )
     plane.set_rate(2.0)
     plane.advance(0.7499)
     assert outcome(plane).started == 0
@@ -153,8 +155,6 @@ def test_closed_users_keep_the_interactive_law() -> None:
 
 def test_a_user_who_fails_asks_again() -> None:
     """Users who vanished at their first failure would make any outage heal itself."""
-    plane = plane_of(
-        lambda program, _place: program.fail("broken"), users=5, think=constant(100)
-    )
+    plane = plane_of(lambda program, _place: program.fail("broken"), users=5, think=constant(100))
     plane.advance(1.05)
     assert outcome(plane) == (50, 0, 50, 0)

@@ -1,0 +1,49 @@
+"""Theory: the formulas are right, and the engine with everything off is the queue they describe."""
+
+import math
+
+import pytest
+
+from engine import Scenario, simulate
+from engine.theory import erlang_b, erlang_c, mmc_wait
+
+
+@pytest.mark.parametrize(
+    ("offered", "servers", "waits"),
+    [(0.5, 1, 0.5), (1.6, 2, 0.7111), (8.0, 10, 0.4092), (3.0, 3, 1.0)],
+)
+def test_erlang_c_is_the_share_that_waits(offered: float, servers: int, waits: float) -> None:
+    """A wrong formula would make every right measurement look wrong."""
+    assert erlang_c(offered, servers) == pytest.approx(waits, abs=1e-4)
+
+
+def test_erlang_b_is_the_sum_that_it_abbreviates() -> None:
+    """The recursion has to be Erlang's own sum of a^k / k!."""
+    for offered, servers in ((0.3, 1), (5.0, 3), (20.0, 25)):
+        terms = [offered**k / math.factorial(k) for k in range(servers + 1)]
+        assert erlang_b(offered, servers) == pytest.approx(terms[-1] / sum(terms))
+
+
+def test_an_overloaded_queue_waits_for_ever() -> None:
+    """A finite wait at full load would hide that the line grows without end."""
+    assert mmc_wait(200.0, 0.01, 2) == math.inf
+
+
+@pytest.mark.parametrize("slots", [1, 2, 8])
+def test_with_everything_off_the_engine_is_m_m_c(slots: int) -> None:
+    """Waits that are not Erlang's here are wrong everywhere; four seeds, 5 % of the mean."""
+    rate = 70.0 * slots
+    plain = Scenario.model_validate({
+        "duration_seconds": 30_000 / rate * 8, "warm_up_seconds": 20,
+        "client": {"enabled": False, "requests_per_second": rate},
+        "edge": {"enabled": False},
+        "application": {"replicas": 1, "threads": slots, "cores": slots, "queue_limit": 1_000_000,
+                        "services": {"server": {"cpu_time": {"exponential": 10}}}},
+        "journeys": {"visit": {"steps": [{"do": "call", "service": "server"}]}},
+    })  # fmt: skip
+    waits = [
+        simulate(plain, seed).stations.loc["application.server", "wait_ms_mean"]
+        for seed in range(4)
+    ]
+    expected = mmc_wait(rate, 0.01, slots) * 1e3
+    assert sum(waits) / 4 == pytest.approx(expected, rel=0.05)
