@@ -40,13 +40,11 @@ REST_MS = 100  # between two moves
 # Watches every frame: resolves with the milliseconds between the key's release and the new picture.
 STOPWATCH = """
 () => new Promise((resolve) => {
-  const map = () => {
-    for (const host of document.querySelectorAll('*')) {
-      const found = host.shadowRoot?.querySelector('[data-run]');
-      if (found) return found.dataset.run;
-    }
-    return document.querySelector('[data-run]')?.dataset.run;
-  };
+  // Found once: a search of the whole page in every frame would slow what is measured.
+  const hosts = [document, ...[...document.querySelectorAll('*')].map((e) => e.shadowRoot)];
+  const home = hosts.find((host) => host?.querySelector('[data-run]'));
+  const root = home?.querySelector('[data-run]');
+  const map = () => (root?.isConnected ? root : home?.querySelector('[data-run]'))?.dataset.run;
   const before = map();
   let released = 0;
   addEventListener('keyup', () => { released = performance.now(); }, { once: true, capture: true });

@@ -32,7 +32,7 @@ class Measured:
         self._windows = list(recorder.windows)
         if not self._snapshots or self._snapshots[-1].time < self._end.time:
             self._snapshots.append(self._end)
-            self._windows.append(quantiles(plane.world.window, QUANTILES))
+            self._windows.append(plane.world.window.astype(np.int32))
         self._scrapes = list(recorder.scrapes)
         self._events = list(recorder.events)
         self._latency = plane.world.latency - self._base.latency

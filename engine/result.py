@@ -15,7 +15,7 @@ import pandas as pd
 
 from engine import traces
 from engine.distribution import Frozen
-from engine.kernel.tables import ACCOUNTS, STRATA
+from engine.kernel.tables import ACCOUNTS, BINS, STRATA
 from engine.measured import Measured
 from engine.program import KINDS, LAYERS
 from engine.record import BIN_EDGES, BIN_MIDDLES, QUANTILES, quantiles
@@ -93,7 +93,7 @@ class Result(Measured):
         }
         seconds = self._window_seconds
         flow = {name: np.diff(values) for name, values in counts.items()}
-        windows = np.array(self._windows[1:]).reshape(-1, len(QUANTILES)) * 1e3
+        windows = quantiles(np.array(self._windows[1:]).reshape(-1, BINS), QUANTILES) * 1e3
         with np.errstate(invalid="ignore", divide="ignore"):
             return pd.DataFrame(
                 {
