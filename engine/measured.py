@@ -12,6 +12,7 @@ from engine.assembly import Station
 from engine.kernel.tables import STRATA, STRATA_OCTAVE
 from engine.record import QUANTILES, Recorder, Scrape, edges, quantiles
 from engine.theory import mmc_wait
+from engine.traces import Kept
 
 if TYPE_CHECKING:
     from engine.scenario import Scenario
@@ -25,7 +26,7 @@ class Measured:
         self.scenario = scenario
         self.seed = seed
         self.program = plane.program
-        self._world = plane.world
+        self._kept = Kept.of(plane.world)
         self._end = recorder.counters()
         self._base = recorder.baseline
         self._snapshots = list(recorder.snapshots)
@@ -41,7 +42,7 @@ class Measured:
         self._stays = plane.world.stays - self._base.stays
         self._reasons = plane.world.reasons.copy()
         self._grown: dict[str, dict[str, np.ndarray]] = {}
-        self._stacked: dict[tuple[str, str], np.ndarray] = {}
+        self._stacked: dict[str, np.ndarray] = {}
         self._wasted = int(plane.world.clock["wasted"][0])
 
     @property
@@ -59,11 +60,13 @@ class Measured:
 
     def _series(self, table: str, name: str) -> np.ndarray:
         """Return a counter over the snapshots: snapshot × row."""
-        known = self._stacked.get((table, name))
+        known = self._stacked.get(table)
         if known is None:
-            known = np.stack([getattr(snapshot, table)[name] for snapshot in self._snapshots])
-            self._stacked[table, name] = known
-        return known
+            rows = [getattr(snapshot, table) for snapshot in self._snapshots]
+            whole = b"".join(row.tobytes() for row in rows)  # `np.stack` would promote each field
+            known = np.frombuffer(whole, rows[0].dtype).reshape(len(rows), *rows[0].shape)
+            self._stacked[table] = known
+        return known[name]
 
     def _delta(self, table: str) -> dict[str, np.ndarray]:
         """Return what counters of a table grew by while measuring."""
@@ -143,12 +146,12 @@ class Measured:
             "failed_per_s": failed,
         }
 
-    def _station_row(self, station: Station) -> dict[str, object]:
+    def _station_row(self, station: Station, stay_ms: np.ndarray) -> dict[str, object]:
         seconds = self.measured_seconds
         meters, pools = self._delta("meters"), self._delta("pools")
         asked, served = int(meters["asked"][station.meter]), int(meters["served"][station.meter])
         wait_count = int(self._waits[station.meter].sum())
-        p50, p95, p99 = (quantiles(self._stays[station.meter], QUANTILES) * 1e3).tolist()
+        p50, p95, p99 = stay_ms.tolist()
         hit_ratio = self._hit_ratio(station.name)
         capacity = self._capacity(station.pools)
         busy = (
@@ -254,7 +257,7 @@ class Measured:
         return tuple(None if math.isnan(value) else float(value) for value in found)
 
     def _longest_ms(self) -> float | None:
-        kept = self._world.traces[:, :STRATA]
+        kept = self._kept.traces[:, :STRATA]
         longest = float(kept["latency"].max())
         return longest * 1e3 if longest > 0 else None
 

@@ -115,7 +115,11 @@ class Result(Measured):
     @functools.cached_property
     def stations(self) -> pd.DataFrame:
         """One row a station: how busy, how long the wait, and what theory says of it."""
-        rows = [self._station_row(station) for station in self.program.stations.values()]
+        stays_ms = quantiles(self._stays, QUANTILES) * 1e3
+        rows = [
+            self._station_row(station, stays_ms[station.meter])
+            for station in self.program.stations.values()
+        ]
         return pd.DataFrame(rows).set_index("station")
 
     @functools.cached_property
@@ -237,11 +241,11 @@ class Result(Measured):
         index = self.program.journeys.index(journey)
         q = {"p50": 0.5, "p95": 0.95, "p99": 0.99}.get(which, 0.5)
         latency = float(quantiles(self._latency[index], (q,))[0])
-        place = traces.pick(self._world, index, which, max(latency, 1e-9))
+        place = traces.pick(self._kept, index, which, max(latency, 1e-9))
         if place is None:
             return None
         title = self.scenario.journeys[journey].title or journey
-        return traces.read(self._world, self.program, index, place, title)
+        return traces.read(self._kept, self.program, index, place, title)
 
     @functools.cached_property
     def events(self) -> pd.DataFrame:

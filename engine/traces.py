@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -50,24 +50,36 @@ class Trace(Frozen):
     spans: tuple[Span, ...]
 
 
-def pick(world: World, journey: int, which: Which, latency_s: float) -> int | None:
+class Kept(NamedTuple):
+    """The sampled requests of a run, copied from its world: journey × place, and their leaves."""
+
+    traces: np.ndarray
+    leaves: np.ndarray
+
+    @classmethod
+    def of(cls, world: World) -> Kept:
+        """Return a copy of what a world has sampled so far."""
+        return cls(world.traces.copy(), world.trace_leaves.copy())
+
+
+def pick(kept: Kept, journey: int, which: Which, latency_s: float) -> int | None:
     """Return the place of the kept trace that shows best what is asked for."""
-    rows = world.traces[journey]
+    rows = kept.traces[journey]
     if which == "failed":
-        kept = np.flatnonzero(rows["request"][STRATA:] != NOBODY) + STRATA
-        return int(kept[0]) if len(kept) else None
-    kept = np.flatnonzero(rows["request"][:STRATA] != NOBODY)
-    if not len(kept):
+        places = np.flatnonzero(rows["request"][STRATA:] != NOBODY) + STRATA
+        return int(places[0]) if len(places) else None
+    places = np.flatnonzero(rows["request"][:STRATA] != NOBODY)
+    if not len(places):
         return None
     if which == "slowest":
-        return int(kept[np.argmax(rows["latency"][kept])])
-    return int(kept[np.argmin(np.abs(np.log(rows["latency"][kept] / latency_s)))])
+        return int(places[np.argmax(rows["latency"][places])])
+    return int(places[np.argmin(np.abs(np.log(rows["latency"][places] / latency_s)))])
 
 
-def read(world: World, program: Program, journey: int, place: int, title: str) -> Trace:
+def read(kept: Kept, program: Program, journey: int, place: int, title: str) -> Trace:
     """Return the trace kept at a place."""
-    row = world.traces[journey, place]
-    leaves = world.trace_leaves[journey * world.traces.shape[1] + place]
+    row = kept.traces[journey, place]
+    leaves = kept.leaves[journey * kept.traces.shape[1] + place]
     front = leaves[: min(int(row["leaves"]), LEAVES)]
     behind = leaves[LEAVES : LEAVES + int(row["background"])]
     reasons = {code: text for text, code in program.reasons.items()}

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from pages.parts import charts, state
-from pages.parts.flowmap import flowmap, picked
+from pages.parts.flowmap import flowmap, payload, picked
 from pages.parts.frame import enter
-from pages.parts.inspector import choose_part, inspector
+from pages.parts.inspector import choose_part, inspector, selected_part
 
 INSPECTOR_HEIGHT = 432  # as high as the map, its key numbers and its player beside it
 
@@ -17,23 +17,23 @@ def select() -> None:
 
 run = enter()
 
+# All arithmetic comes before the first element: the browser then draws the whole answer at once.
+selected = selected_part(run)
+answer = payload(run.id, run)
+over_time = (
+    charts.latency_over_time(run),
+    charts.rate_over_time(run),
+    charts.busy_over_time(run, selected),
+)
 left, right = st.columns([3.35, 1], gap="small")
-below = st.container(key="charts")
-with right:
-    box = st.container(border=True, height=INSPECTOR_HEIGHT, gap="xsmall", key="inspector")
-with box:
-    selected = choose_part(run)
 with left:
-    flowmap(run, selected, select)
-# The charts belong to the answer, so they go to the browser before the inspector's small parts.
-with below:
-    over_time = (
-        charts.latency_over_time(run),
-        charts.rate_over_time(run),
-        charts.busy_over_time(run, selected),
-    )
+    flowmap(answer, selected, select)
+with st.container(key="charts"):
     for column, chart in zip(st.columns(3, gap="small"), over_time, strict=True):
         with column:
             charts.show(chart, run)
-with box:
-    inspector(run, selected)
+with right, st.container(border=True, height=INSPECTOR_HEIGHT, gap="xsmall", key="inspector"):
+    chosen = choose_part(run)
+    inspector(run, chosen)
+if chosen != selected:  # only the browser's Back can do that
+    st.rerun()

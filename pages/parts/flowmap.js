@@ -278,7 +278,7 @@ function showFrame(view, frame) {
   view.data.nodes.forEach((node, index) => showNode(view, node, index, frame));
   view.edges.forEach((edge, index) => {
     const [, target] = view.data.edges[index];
-    edge.rate = view.data.rate[index][frame];
+    edge.rate = view.data.rate[index][frame] / 10; // sent in tenths
     edge.failing = (view.data.failing[target]?.[frame] ?? 0) / 100;
     if (edge.telemetry) return;
     edge.path.style.strokeWidth = 1 + Math.min(5, Math.log10(1 + edge.rate) * 1.3);
@@ -289,7 +289,7 @@ function showFrame(view, frame) {
 function showNode(view, node, index, frame) {
   const parts = view.nodes[index];
   const state = view.data.states[index][frame];
-  const stat = node.on ? statText(node, view.data.stat[index][frame] ?? 0) : 'off';
+  const stat = node.on ? statText(node, view.data.stat[index][frame] / 10) : 'off';
   const busy = view.data.busy[index][frame];
   parts.group.dataset.state = state;
   parts.glyph.textContent = STATES[state].glyph;

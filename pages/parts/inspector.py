@@ -29,6 +29,12 @@ _KINDS = {
 }
 
 
+def selected_part(run: Run) -> str | None:
+    """Return the part that `choose_part` will show, None for the whole system."""
+    chosen = st.session_state.get(state.STATION, st.query_params.get(state.STATION))
+    return chosen if chosen in _titles(run) else None
+
+
 def choose_part(run: Run) -> str | None:
     """Draw the list of parts and return the chosen one; None is the whole system."""
     titles = _titles(run)
