@@ -9,7 +9,6 @@ from engine.assembly import Station
 from engine.component import Component, ControlPlane, Inner, Layer, Line, knob
 from engine.distribution import Distribution, Time, Uniform
 from engine.kernel.tables import Op
-from engine.layers.emptied import empty
 from engine.layers.hashslots import nodes_of
 from engine.program import NETWORK, WAITING, Program
 
@@ -281,16 +280,19 @@ class Cache(Layer):
         return Distribution(uniform=Uniform(low=low, high=high))
 
     def _keeping(self) -> dict[str, Any]:
-        """Return how a store keeps its entries, as far as it is not the usual way."""
+        """Return how a store keeps its entries."""
         early = self.xfetch_beta * self.recompute_ms if self.stampede == "xfetch" else 0.0
-        usual = {"policy": "lru", "samples": 5, "sliding": False, "early_ms": 0.0}
-        chosen = {
+        return {
             "policy": self.policy,
             "samples": self.samples,
             "sliding": self.sliding,
             "early_ms": early,
         }
-        return {name: value for name, value in chosen.items() if value != usual[name]}
+
+    @property
+    def draws_on_hits(self) -> bool:
+        """Return whether a hit draws random numbers, and so needs a name to draw them under."""
+        return self.stampede == "xfetch" or self.policy == "redis_lfu" or self.sliding
 
     # ------------------------------------------------------------ writes
 
@@ -388,7 +390,7 @@ class Cache(Layer):
         """Empty every store of the cache at a time, and lose what the buffer holds."""
         yield run.env.timeout(at)
         stations = [s for s in run.plane.program.stations.values() if s.layer == "cache"]
-        gone = sum(empty(run, store) for station in stations for store in station.stores)
+        gone = sum(run.plane.empty(store) for station in stations for store in station.stores)
         if gone:
             run.note("crash", "cache.read", f"restarted empty: {gone:,} entries are gone")
         for dataset in self.buffered(run.scenario):

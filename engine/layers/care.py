@@ -9,7 +9,7 @@ from pydantic import BeforeValidator
 
 from engine.assembly import Station
 from engine.component import Component, Inner, knob
-from engine.distribution import Distribution, Jitter, Time
+from engine.distribution import Distribution, Time
 from engine.kernel.tables import NOBODY, Op
 from engine.program import Program
 
@@ -134,21 +134,19 @@ class Care(Component):
         """Return `body` as a try with a time-out, or with retries, or both."""
 
         def emit() -> None:
-            budget = None
+            budget = NOBODY
             if n > 1 and self.retry_budget is not None:
                 budget = shared(
                     program, f"retry budget {service}", lambda: program.limit(0.0, RETRIES_IN_STOCK)
                 )
                 program.step(Op.CREDIT, site=budget, number=self.retry_budget)
             base = self.backoff_ms / 1e3
-            jitter: Jitter = "full"
             program.attempt(
                 body,
                 timeout=patience,
                 attempts=n,
                 base=base,
                 cap=10 * base,
-                jitter=jitter,
                 budget=budget,
                 what=f"call {service}",
             )
@@ -165,7 +163,7 @@ class Care(Component):
                 f"breaker {caller.name} {service}",
                 lambda: program.breaker(rules.failures, rules.rest_seconds, rules.probes),
             )
-            program.guarded(site, body, program.reason(f"{service} circuit open"))
+            program.guarded(site, body, f"{service} circuit open")
 
         return emit
 

@@ -45,8 +45,7 @@ class Lookup(Step):
             absent = self._absent(program, scenario, inner)
             start = program.here
             cache.ask(program, cache.station(program), "get")
-            early = "early" if cache.stampede == "xfetch" else ""
-            hit = program.step(Op.GET, early, site=store)
+            hit = program.step(Op.GET, "luck" if cache.draws_on_hits else "", site=store)
             if cache.stampede == "single_flight":
                 self._alone(program, scenario, store, inner)
             elif cache.stampede == "lease":

@@ -13,13 +13,13 @@ from engine.assembly import Station, label_hash
 from engine.component import ControlPlane
 from engine.distribution import Distribution
 from engine.kernel.tables import NOBODY, Op
-from engine.layers.emptied import empty
 from engine.program import WAITING, Program
 
 if TYPE_CHECKING:
     from engine.scenario import Scenario
 
 BLOCK = 32  # servers are laid out in blocks, so that a run can scale out
+TIMES = ("median", "p99", "low", "high", "fast", "slow", "mean")  # of distributions, in ms
 NOTES_MAX = 40  # breakdowns of a service that are written in the log
 
 
@@ -51,17 +51,21 @@ class Servers:
 
 
 def scaled(time: Distribution, scale: float) -> Distribution:
-    """Return a distribution whose times are so many times as long."""
+    """Return a distribution whose times are so many times as long.
+
+    >>> scaled(Distribution(uniform={"low": 2, "high": 4}), 1.5).uniform
+    Uniform(low=3.0, high=6.0)
+    """
     if scale == 1.0:
         return time
-    return Distribution.model_validate(_scaled(time.model_dump(exclude_none=True), scale))
-
-
-def _scaled(tree: Any, scale: float) -> Any:
-    if isinstance(tree, dict):
-        plain = ("slow_share", "phases", "exponential") if "fast" in tree else ("phases",)
-        return {k: v if k in plain else _scaled(v, scale) for k, v in tree.items()}
-    return [x * scale for x in tree] if isinstance(tree, list | tuple) else tree * scale
+    ((family, said),) = time.model_dump(exclude_none=True).items()
+    if isinstance(said, dict):
+        said = {name: v * scale if name in TIMES else v for name, v in said.items()}
+    elif isinstance(said, tuple):
+        said = tuple(v * scale for v in said)
+    else:
+        said *= scale
+    return Distribution.model_validate({family: said})
 
 
 def lay_out(program: Program, scenario: Scenario, name: str) -> Servers:
@@ -82,7 +86,7 @@ def lay_out(program: Program, scenario: Scenario, name: str) -> Servers:
     first = program.pools(station, laid, threads, limit, count, weights)
     cpus, shared = NOBODY, layer.shares_cores
     if shared:
-        cpus = program.processors(station, laid, cores)
+        cpus = program.processors(station, count, cores, laid)
     elif threads > cores:
         cpus = program.pools(station, laid, cores, NOBODY, 0, (1,), program.meter())
         station.cpus = list(range(cpus, cpus + count))
@@ -167,10 +171,11 @@ def deploy(run: ControlPlane, name: str, place: Servers) -> Generator[Any, Any, 
     sessions = run.plane.program.named.get(f"sessions {name}", NOBODY)
     for start in range(0, count, batch):
         servers = range(start, min(count, start + batch))
-        pools = [place.first + server for server in servers]
-        run.plane.world.pools["up"][pools] = 0
+        for server in servers:
+            run.plane.mark_up(place.first + server, up=False)
         yield run.env.timeout(run.scenario.application.deploy.start_seconds)
-        for server in servers if sessions != NOBODY else ():
-            empty(run, sessions + server)
-        run.plane.world.pools["up"][pools] = 1
+        for server in servers:
+            if sessions != NOBODY:
+                run.plane.empty(sessions + server)
+            run.plane.mark_up(place.first + server, up=True)
     run.note("deploy", place.station.name, f"{name} is replaced")

@@ -7,6 +7,7 @@ import pytest
 
 from engine import Result, Simulation, simulate
 from engine.layers.hashslots import SLOTS, nodes_of, slots
+from tests.books import check_books
 from tests.layers.test_layers import THING, system
 
 READ = {"do": "read", **THING}
@@ -54,21 +55,17 @@ def test_who_waited_for_a_fetch_does_not_fetch_again() -> None:
 
 def test_a_lease_runs_out_when_its_holder_fails() -> None:
     """Others would wait for ever for an answer that nobody is fetching."""
-    slow = {"cpu_time": 1, "threads": 1, "cores": 1, "queue_timeout_ms": 1}
-    failing = {"do": "call", "service": "server", "then": [READ]}
     result = simulate(
         system(
-            {"do": "lookup", **THING, "then": [failing]},
+            {"do": "lookup", **THING, "then": [{"do": "call", "service": "server"}]},
             cache={"hop": 0, "stampede": "lease", "lease_seconds": 4},
-            application={"replicas": 1, "queue_limit": 0, "services": {"server": slow}},
-            datasets={"things": {"keys": 2, "zipf": 0, "missing_share": 0.5}},
-            data={"read_replicas": 0, "read_time": 500, "hop": 0},
-            client={"enabled": False, "requests_per_second": 200},
+            # For the first two seconds there is no server.
+            application={"replicas": 1, "deploy": {"at_seconds": 0, "start_seconds": 2}},
+            datasets={"things": {"keys": 1}},
         )
     )
-    assert result.summary.failures["server accept queue full"] > 0
-    assert result.summary.latency_ms_max > 3000
-    assert result.summary.in_flight < 100
+    assert result.summary.failures == {"no healthy server": 1}
+    assert 3900 < result.summary.latency_ms_max < 4100
 
 
 def test_early_refreshes_keep_entries_from_expiring() -> None:
@@ -83,18 +80,27 @@ def test_early_refreshes_keep_entries_from_expiring() -> None:
 # ---------------------------------------------------------------- who stays
 
 
-def test_sampling_comes_near_to_lru_and_random_does_not() -> None:
-    """Policies that did the same would not be worth a knob."""
+def test_eviction_policies_rank_as_theory_has_them() -> None:
+    """Policies that did the same would not be worth a knob.
+
+    For independent requests perfect LFU is best, LRU next, and FIFO and random are alike
+    (E. Gelenbe, "A unified approach to the evaluation of a class of replacement algorithms",
+    1973); Redis's samples come near to what they stand for.
+    """
     ratios = {}
-    for policy in ("lru", "redis_lru", "fifo", "random", "static"):
-        result = played(
-            rate=2000, dataset={"keys": 2000, "zipf": 1.0}, capacity=200, policy=policy,
-            warm=policy == "static", ttl_seconds=10_000,
-        )  # fmt: skip
-        ratios[policy] = result.summary.cache_hit_ratio
-    assert ratios["static"] > ratios["lru"] > ratios["fifo"] + 0.01
-    assert abs(ratios["redis_lru"] - ratios["lru"]) < abs(ratios["random"] - ratios["lru"]) + 0.01
-    assert ratios["random"] == pytest.approx(ratios["fifo"], abs=0.02)
+    for policy in ("static", "redis_lfu", "lru", "redis_lru", "fifo", "random"):
+        scenario = system(
+            {"do": "lookup", **THING},
+            cache={"capacity": 200, "policy": policy, "ttl_seconds": 100_000},
+            datasets={"things": {"keys": 2000, "zipf": 1.0}},
+            client={"enabled": False, "requests_per_second": 50},
+            duration_seconds=2000,
+            warm_up_seconds=200,
+        )
+        ratios[policy] = simulate(scenario).summary.cache_hit_ratio
+    assert ratios["static"] > ratios["redis_lfu"] > ratios["lru"] > ratios["fifo"] + 0.03
+    assert ratios["redis_lru"] == pytest.approx(ratios["lru"], abs=0.01)
+    assert ratios["random"] == pytest.approx(ratios["fifo"], abs=0.01)
 
 
 def test_sliding_expiry_keeps_what_is_in_use() -> None:
@@ -195,9 +201,10 @@ def test_a_crash_loses_what_was_not_flushed() -> None:
 def test_after_a_crash_the_database_has_all_the_work() -> None:
     """A cache that came back warm would hide why restarts are done at night."""
     calm, crashed = (
-        played(dataset={"keys": 200}, warm=True, flush_at_seconds=at) for at in (None, 10.0)
+        played(dataset={"keys": 200}, warm=True, ttl_seconds=100_000, flush_at_seconds=at)
+        for at in (None, 10.0)
     )
-    assert "data.primary" not in calm.stations.index or queries(calm) == 0
+    assert queries(calm) == 0
     assert queries(crashed) > 150
     assert crashed.events["kind"].tolist() == ["crash"]
 
@@ -214,6 +221,5 @@ def test_the_books_of_an_emptied_store_balance() -> None:
     run.advance(5.0)
     store = run.plane.program.named["cache things"]
     run.advance(3.0)
-    row = run.plane.world.stores[store]
-    assert 0 < row["count"] <= 20
-    assert row["drops"] == 20
+    assert 0 < run.plane.world.stores[store]["count"] <= 20
+    check_books(run)
