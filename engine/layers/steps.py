@@ -30,7 +30,11 @@ class Call(Step):
 
     do: Literal["call"] = "call"
     service: str
-    cpu_time: Time | None = None
+    cpu_time: Time | None = Field(
+        default=None,
+        title="CPU time",
+        description="What this call computes, ms; empty: as the service says.",
+    )
     timeout_ms: Time | None = Field(
         default=None, title="Time-out", description="Of this call, ms; empty: as the service says."
     )
