@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from engine import Scenario
+from engine import Scenario, ScenarioError
 
 Tree = dict[str, Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -271,4 +272,10 @@ def scenarios(draw: Draw, arrivals: str | None = None, seconds: float = 2.0) -> 
         "datasets": draw(datasets),
         "journeys": draw(journeys),
     }
-    return Scenario.model_validate(tree)
+    scenario = Scenario.model_validate(tree)
+    try:
+        scenario.program()
+    except ScenarioError as error:  # what is nested too deep is refused in words
+        assume("nests calls too deep" not in str(error))
+        raise
+    return scenario
