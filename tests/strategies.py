@@ -154,6 +154,7 @@ caches = section(
     slow_time=times,
     stampede=st.sampled_from(["none", "none", "single_flight", "xfetch", "lease"]),
     lease_seconds=st.sampled_from([0.1, 10]),
+    flight_seconds=st.sampled_from([0.05, 10]),
     negative=st.booleans(),
     write_policy=st.sampled_from(["invalidate", "through", "around", "behind"]),
     flush_at_seconds=some(st.sampled_from([0.5, 1.9])),
