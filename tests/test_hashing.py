@@ -90,7 +90,7 @@ def test_weights_are_shares_of_nginxs_hash() -> None:
 
 
 def test_a_ring_is_the_same_by_whatever_name_a_port_is_left_out() -> None:
-    """nginx hashes host and port apart: no port is an empty one."""
+    """No port is an empty one: host and port are hashed apart."""
     assert np.array_equal(nginx_ring(["host"]).places, nginx_ring(["host:"]).places)
     assert not np.array_equal(nginx_ring(["host:80"]).places, nginx_ring(["host"]).places)
 
