@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
+from scipy.special import ndtri
+
+from engine.assembly import Station
+from engine.distribution import Distribution
 from engine.hashing import kafka_partition, murmur2
+from engine.kernel.tables import Op
 from engine.layers.asynchronous import assigned
 from engine.policy import Jitter, assign_range, assign_round_robin, backoff_range
+from engine.program import Program
+from tests.truth.answer import Pair
+from tests.truth.bench import bench, mean_latency
 from tests.truth.case import Case
-from tests.workshop import attempt, mean_latency, play
+from tests.workshop import FAR
 
 KEYS = 10_000
 DRAWS = 10_000
-JITTERS: dict[Jitter, int] = {"none": 0, "full": 1, "equal": 2}
+ROWS = 100  # that clients contend for, each row apart: as many runs at once
+STRATEGIES: dict[str, Jitter] = {
+    "none": "none",
+    "expo": "none",
+    "equal": "equal",
+    "full": "full",
+    "decorr": "decorrelated",
+}
 
 
 # ---------------------------------------------------------------- Kafka
@@ -91,18 +107,76 @@ def drawn(base: float, cap: float, number: int, jitter: Jitter) -> float:
 def resting(first: float, cap: float, retries: int, jitter: Jitter) -> float:
     """Return how long requests rest in all, ms, that fail at every try."""
 
-    def emit(program, _place):
-        row = attempt(
-            program,
+    def body(program: Program, place: Station) -> None:
+        program.attempt(
             lambda: program.fail("broken"),
             attempts=retries + 1,
-            rest=(first / 1e3, cap / 1e3),
-            jitter=JITTERS[jitter],
-            otherwise=program.here + 3,
+            base=first / 1e3,
+            cap=cap / 1e3,
+            jitter=jitter,
+            otherwise=lambda: None,
         )
-        assert row == 0
 
-    return mean_latency(play(emit, DRAWS, rate=1e4)) * 1e3
+    plane = bench(body, rate=1e4, poisson=False)
+    plane.advance((DRAWS + 0.5) / 1e4)
+    plane.set_rate(0.0)
+    plane.advance(FAR)
+    return mean_latency(plane) * 1e3
+
+
+def contention(case: Case) -> dict[str, Any]:
+    """Clients that all want to write one row, each once, with an optimistic lock."""
+    found: dict[str, Any] = {}
+    calls: dict[str, float] = {}
+    for name, jitter in STRATEGIES.items():
+        calls[name], completion = contended(case, name, jitter)
+        for figure, value in (("total_write_calls", calls[name]), ("completion_ms", completion)):
+            found[f"{figure}, {name}"] = Pair(case.expect[figure][name], value)
+    ordered = calls["full"] < calls["equal"] < calls["expo"] < calls["none"]
+    found["total_write_calls, full < equal < expo < none"] = Pair(expected=True, value=ordered)
+    return found
+
+
+def contended(case: Case, name: str, jitter: Jitter) -> tuple[float, float]:
+    """Return the calls to write, and the ms until all have written; means of many rows at once."""
+    given = case.given
+    clients, base, cap = given["clients"], given["base_ms"] / 1e3, given["cap_ms"] / 1e3
+    net = Distribution(empirical=tuple(np.abs(10 + 2 * ndtri((np.arange(2000) + 0.5) / 2000))))
+    first = {"none": 0.0, "decorr": base}.get(name, 2 * base)
+
+    def body(program: Program, place: Station) -> None:
+        rows, version = program.ledger("rows", ROWS), program.register("version")
+
+        def write() -> None:
+            program.step(Op.VERIFY, site=rows, register=version, reason=program.reason("stale"))
+            program.step(Op.MARK, site=rows)
+
+        def refused() -> None:
+            program.hold("answer", net)
+            program.step(Op.FAIL)
+
+        def read_and_write() -> None:
+            program.hold("to read", net)
+            program.step(Op.STAMP, site=rows, register=version)
+            program.hold("answer", net)
+            program.hold("to write", net)
+            program.attempt(write, otherwise=refused)
+            program.hold("answer", net)
+
+        program.key_by("request", ROWS)
+        program.attempt(read_and_write, attempts=10_000, base=first, cap=cap, jitter=jitter)
+        program.step(Op.MARK, site=program.ledger("done", ROWS))
+
+    at_once = 1e9
+    plane = bench(body, at_once, poisson=False)
+    plane.advance((clients * ROWS + 0.5) / at_once)
+    plane.set_rate(0.0)
+    plane.advance(FAR)
+    assert int(plane.world.journeys["answered"][0]) == clients * ROWS
+    world = plane.world
+    done = int(world.ledgers["first"][plane.program.named["done"]])
+    calls = int(world.visits[world.steps["op"] == Op.VERIFY].sum())
+    return calls / ROWS, float(world.marks[done : done + ROWS].mean()) * 1e3
 
 
 ADAPTERS = [
@@ -111,4 +185,5 @@ ADAPTERS = [
     (lambda case: case.id.startswith("kafka.assign."), handed_out),
     (lambda case: "partitions_per_consumer" in case.expect, shared_out),
     (lambda case: {"base_ms", "cap_ms", "attempt"} <= set(case.given), backoff),
+    (lambda case: {"base_ms", "cap_ms", "clients"} <= set(case.given), contention),
 ]

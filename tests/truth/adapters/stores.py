@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
 from engine import Scenario, Simulation
-from tests.truth.answer import Beside, Lacking
+from engine.assembly import Station
+from engine.distribution import Distribution
+from engine.kernel.tables import Op
+from engine.program import Program
+from tests.truth import bench
+from tests.truth.answer import Beside, Lacking, Pair
 from tests.truth.case import Case
 from tests.truth.machine import FOREVER, begin, census, play, system
 
-ONLY_LRU = Lacking("a full cache lets the least recently used entry go; there is no other policy")
 NO_LOCK = Lacking("a miss takes no lock, so nobody waits for somebody else's recomputation")
-NO_XFETCH = Lacking("entries are not refreshed early (XFetch)")
+STEP = Beside("a step of Che's formula, not a figure of a run")
 LOOKUP = {"do": "lookup", "dataset": "entries"}
+CYCLES = 1000  # times to live over which refreshes are counted
+DRAWS = 400_000
 
 
 def cached(rate: float, keys: int, zipf: float, seconds: float, capacity: int) -> Scenario:
@@ -39,22 +46,81 @@ def time_to_live(case: Case) -> dict[str, Any]:
     }
 
 
+def sliding(case: Case) -> dict[str, Any]:
+    """One key whose time to live begins anew at every hit."""
+    rate, ttl = case.given["rate"], case.given["ttl_s"]
+    plane = bench.cache(rate, 1, 0, 1, ttl, sliding=True)
+    hits = bench.hit_ratio(plane, 20 * ttl + 10 / rate, 1_000_000 / rate)
+    return {"hit_ratio": hits, "miss_rate_to_db": rate * (1 - hits)}
+
+
 def eviction(case: Case) -> dict[str, Any]:
-    """Zipf keys in a cache that is too small for all of them."""
+    """Zipf keys in a cache that is too small for all of them, by which one goes."""
     given = case.given
     scenario = cached(100_000, given["keys"], given["zipf_alpha"], FOREVER, given["capacity"])
     run = play(scenario, 2_000_000, 0.25)  # a third of what was simulated there is plenty
-    hits = run.row("cache.read")["hit_ratio"]
+    lru = run.row("cache.read")["hit_ratio"]
+    fifo, random = (evicted(case, policy) for policy in ("fifo", "random"))
+    exact, best = (evicted(case, policy) for policy in ("lru", "static"))
+    five, ten = (evicted(case, "redis_lru", samples) for samples in (5, 10))
+    in_order = fifo < five <= ten <= exact < best  # of the same requests
     return {
-        "lru_hit_che": hits,
-        "lru_hit_simulated": hits,
-        "fifo_or_random_hit_che": ONLY_LRU,
-        "fifo_hit_simulated": ONLY_LRU,
-        "perfect_lfu_hit": ONLY_LRU,
-        "redis_approx_lru_samples5_model": ONLY_LRU,
-        "redis_approx_lru_samples10_model": ONLY_LRU,
-        "characteristic_time_requests": Beside("a step of Che's formula, not a figure of a run"),
+        "lru_hit_che": lru,
+        "lru_hit_simulated": lru,
+        "fifo_or_random_hit_che": fifo,
+        "fifo_or_random_hit_che, random": random,
+        "fifo_hit_simulated": fifo,
+        "perfect_lfu_hit": best,
+        "redis_approx_lru_samples5_model": five,
+        "redis_approx_lru_samples10_model": ten,
+        "fifo < redis5 <= redis10 <= lru < lfu": Pair(expected=True, value=in_order),
+        "characteristic_time_requests": STEP,
     }
+
+
+def evicted(case: Case, policy: str, samples: int = 5) -> float:
+    """Return the hit ratio of a policy; a request a second, as finely as Redis's clock ticks."""
+    given, rate = case.given, 1.0
+    capacity = given.get("capacity", given.get("resident_items"))
+    plane = bench.cache(
+        rate,
+        given["keys"],
+        given["zipf_alpha"],
+        capacity,
+        bench.NEVER,
+        policy=policy,
+        samples=samples,
+    )
+    return bench.hit_ratio(plane, 500_000 / rate, 1_250_000 / rate)
+
+
+def real_redis(case: Case) -> dict[str, Any]:
+    """A recording of Redis, which evicts by samples, with a clock of seconds and counters."""
+    given = case.given
+    rate, keys, capacity = given["rps"], given["keys"], given["resident_items"]
+    policy = REDIS[given["policy"]]
+    samples = given["samples"]
+    plane = bench.cache(
+        rate, keys, given["zipf_alpha"], capacity, bench.NEVER, policy=policy, samples=samples
+    )
+    seconds = given["requests"] / rate
+    return {
+        "hit_ratio": bench.hit_ratio(plane, seconds, seconds),
+        "che_lru": plain_policy(keys, given["zipf_alpha"], capacity, "lru"),
+        "che_fifo_random": plain_policy(keys, given["zipf_alpha"], capacity, "fifo"),
+        "perfect_lfu": plain_policy(keys, given["zipf_alpha"], capacity, "static"),
+        "lru_characteristic_time_s": STEP,
+    }
+
+
+@functools.cache
+def plain_policy(keys: int, zipf: float, capacity: int, policy: str) -> float:
+    """Return the hit ratio of a policy that needs neither clock nor samples."""
+    plane = bench.cache(1.0, keys, zipf, capacity, bench.NEVER, policy=policy)
+    return bench.hit_ratio(plane, 300_000, 1_000_000)
+
+
+REDIS = {"allkeys-lru": "redis_lru", "allkeys-lfu": "redis_lfu", "allkeys-random": "random"}
 
 
 def stampede(case: Case) -> dict[str, Any]:
@@ -71,11 +137,63 @@ def stampede(case: Case) -> dict[str, Any]:
 def early_refresh(case: Case) -> dict[str, Any]:
     """The same, beside entries that are refreshed before they expire."""
     queries, _ = stampedes(*hot_key(case))
+    rate, ttl, recompute = hot_key(case)
+    plane = bench.cache(
+        rate,
+        1,
+        0,
+        1,
+        ttl,
+        Distribution(constant=recompute * 1e3),
+        early_ms=recompute * 1e3 * case.given["beta"],
+    )
+    hits = bench.hit_ratio(plane, 2 * ttl, CYCLES * ttl)
     return {
         "queries_per_ttl_plain": queries,
         "plain_expected": queries,
-        "queries_per_ttl_xfetch": NO_XFETCH,
+        "queries_per_ttl_xfetch": rate * ttl * (1 - hits),
     }
+
+
+def early_refresh_lead(case: Case) -> dict[str, Any]:
+    """How long before its end an entry counts as a miss (XFetch), by many look-ups."""
+    mean = case.given["delta_s"] * case.given["beta"]
+    life = 10 * mean
+    chances = {}
+    for name in case.expect["prob_refresh_at_remaining_gap_g"]:
+        left = float(name.removesuffix("s"))
+        chances[name] = refreshed(mean, life, Distribution(constant=(life - left) * 1e3))
+    at_any_time = Distribution.model_validate({"uniform": {"low": 0, "high": life * 1e3}})
+    lead = life * refreshed(mean, life, at_any_time)
+    exponential = all(
+        abs(chance / math.exp(-float(name[:-1]) / lead) - 1) < 0.05
+        for name, chance in chances.items()
+    )
+    known = case.expect["prob_refresh_at_remaining_gap_g"]
+    return {
+        "early_refresh_lead_is, exponential": Pair(expected=True, value=exponential),
+        "mean_lead_per_check_s": lead,
+        **{
+            f"prob_refresh_at_remaining_gap_g, {name}": Pair(known[name], chance)
+            for name, chance in chances.items()
+        },
+    }
+
+
+def refreshed(mean: float, life: float, age: Distribution) -> float:
+    """Return the share of look-ups of an entry of some age that count as misses."""
+    rate, keys = 1e4, 1 << 20
+
+    def body(program: Program, place: Station) -> None:
+        time = Distribution(constant=life * 1e3)
+        store = program.store(place, keys, keys, time, early_ms=mean * 1e3)
+        program.key_by("request", keys)
+        program.step(Op.PUT, "keep", site=store)
+        program.hold("wait", age)
+        hit = program.step(Op.GET, "get", site=store)
+        program.patch(hit, jump=program.here)
+
+    return 1 - bench.hit_ratio(bench.bench(body, rate), life, DRAWS / rate)
 
 
 def hot_key(case: Case) -> tuple[float, float, float]:
@@ -163,6 +281,9 @@ def at_flushes(scenario: Scenario, flush: float) -> tuple[np.ndarray, np.ndarray
 
 ADAPTERS = [
     (lambda case: case.given.get("reset_on_hit") is False, time_to_live),
+    (lambda case: case.given.get("reset_on_hit") is True, sliding),
+    (lambda case: "resident_items" in case.given, real_redis),
+    (lambda case: "mean_lead_per_check_s" in case.expect, early_refresh_lead),
     (lambda case: {"keys", "zipf_alpha", "capacity", "requests"} <= set(case.given), eviction),
     (lambda case: "ttl_starts" in case.given, stampede),
     (lambda case: "queries_per_ttl_plain" in case.expect, early_refresh),
