@@ -29,7 +29,7 @@ DISPUTES: dict[str, Dispute] = {
         "a key that is hot enough is refreshed e = 2.72 times in the mean before it would expire,"
         " whatever its rate: chances add up to Exp(1) until the first refresh, and e - 1 times as"
         " much while that is under way; a cycle is 9.1 s, which makes 2.97 a TTL, by hand and in"
-        " the engine; about 3.7 comes out if the 200 look-ups of an empty start are counted among 300"
+        " the engine; about 3.7 comes out if 200 look-ups of an empty start are counted among 300"
         " cycles, also in the engine",
         {"queries_per_ttl_xfetch": 2.97},
     ),
