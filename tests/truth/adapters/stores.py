@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,44 +14,40 @@ from engine.distribution import Distribution
 from engine.kernel.tables import Op
 from engine.program import Program
 from tests.truth import bench
-from tests.truth.answer import Beside, Lacking, Pair
+from tests.truth.answer import Beside, Pair
 from tests.truth.case import Case
-from tests.truth.machine import FOREVER, begin, census, play, system
+from tests.truth.machine import FOREVER, begin, census, play, play_for, system
 
-NO_LOCK = Lacking("a miss takes no lock, so nobody waits for somebody else's recomputation")
 STEP = Beside("a step of Che's formula, not a figure of a run")
 LOOKUP = {"do": "lookup", "dataset": "entries"}
+REFILL = {**LOOKUP, "then": [{"do": "read", "dataset": "entries"}]}
+THEIRS = Beside("Facebook's own load; the case does not say what it was made of")
 CYCLES = 1000  # times to live over which refreshes are counted
 DRAWS = 400_000
 
 
-def cached(rate: float, keys: int, zipf: float, seconds: float, capacity: int) -> Scenario:
+def cached(
+    rate: float, keys: int, zipf: float, seconds: float, capacity: int, **more: Any
+) -> Scenario:
     """Return a scenario of a cache alone, whose commands take no time."""
+    at_once = {"hop": 0, "command_time": 0}
     return system(
         [LOOKUP],
         rate,
-        cache={"ttl_seconds": seconds, "capacity": capacity, "hop": 0, "command_time": 0},
+        cache={"ttl_seconds": seconds, "capacity": capacity, **at_once, **more},
         datasets={"entries": {"keys": keys, "zipf": zipf}},
     )
 
 
 def time_to_live(case: Case) -> dict[str, Any]:
-    """One key that lives for a while after each miss."""
-    rate = case.given["rate"]
-    run = play(cached(rate, 1, 0, case.given["ttl_s"], 1), 2_000_000)
+    """One key that lives for a while after each miss, or after each look-up (sliding)."""
+    rate, sliding = case.given["rate"], case.given["reset_on_hit"]
+    run = play(cached(rate, 1, 0, case.given["ttl_s"], 1, sliding=sliding), 2_000_000)
     row = run.row("cache.read")
     return {
         "hit_ratio": row["hit_ratio"],
         "miss_rate_to_db": row["rate_per_s"] * (1 - row["hit_ratio"]),
     }
-
-
-def sliding(case: Case) -> dict[str, Any]:
-    """One key whose time to live begins anew at every hit."""
-    rate, ttl = case.given["rate"], case.given["ttl_s"]
-    plane = bench.cache(rate, 1, 0, 1, ttl, sliding=True)
-    hits = bench.hit_ratio(plane, 20 * ttl + 10 / rate, 1_000_000 / rate)
-    return {"hit_ratio": hits, "miss_rate_to_db": rate * (1 - hits)}
 
 
 def eviction(case: Case) -> dict[str, Any]:
@@ -81,7 +77,7 @@ def eviction(case: Case) -> dict[str, Any]:
 def evicted(case: Case, policy: str, samples: int = 5) -> float:
     """Return the hit ratio of a policy; a request a second, as finely as Redis's clock ticks."""
     given, rate = case.given, 1.0
-    capacity = given.get("capacity", given.get("resident_items"))
+    capacity = given["capacity"]
     plane = bench.cache(
         rate,
         given["keys"],
@@ -97,62 +93,136 @@ def evicted(case: Case, policy: str, samples: int = 5) -> float:
 def real_redis(case: Case) -> dict[str, Any]:
     """A recording of Redis, which evicts by samples, with a clock of seconds and counters."""
     given = case.given
-    rate, keys, capacity = given["rps"], given["keys"], given["resident_items"]
-    policy = REDIS[given["policy"]]
-    samples = given["samples"]
-    plane = bench.cache(
-        rate, keys, given["zipf_alpha"], capacity, bench.NEVER, policy=policy, samples=samples
-    )
-    seconds = given["requests"] / rate
+    rate, keys, zipf = given["rps"], given["keys"], given["zipf_alpha"]
+    capacity, seconds = given["resident_items"], given["requests"] / given["rps"]
+
+    def hits(policy: str, seconds: float) -> float:
+        knobs = {"policy": policy, "samples": given["samples"]}
+        run = play_for(cached(rate, keys, zipf, FOREVER, capacity, **knobs), seconds, seconds)
+        return run.row("cache.read")["hit_ratio"]
+
     return {
-        "hit_ratio": bench.hit_ratio(plane, seconds, seconds),
-        "che_lru": plain_policy(keys, given["zipf_alpha"], capacity, "lru"),
-        "che_fifo_random": plain_policy(keys, given["zipf_alpha"], capacity, "fifo"),
-        "perfect_lfu": plain_policy(keys, given["zipf_alpha"], capacity, "static"),
+        "hit_ratio": hits(REDIS[given["policy"]], seconds),
+        "che_lru": hits("lru", 1_000_000 / rate),
+        "che_fifo_random": hits("fifo", 1_000_000 / rate),
+        "perfect_lfu": hits("static", 1_000_000 / rate),
         "lru_characteristic_time_s": STEP,
     }
-
-
-@functools.cache
-def plain_policy(keys: int, zipf: float, capacity: int, policy: str) -> float:
-    """Return the hit ratio of a policy that needs neither clock nor samples."""
-    plane = bench.cache(1.0, keys, zipf, capacity, bench.NEVER, policy=policy)
-    return bench.hit_ratio(plane, 300_000, 1_000_000)
 
 
 REDIS = {"allkeys-lru": "redis_lru", "allkeys-lfu": "redis_lfu", "allkeys-random": "random"}
 
 
 def stampede(case: Case) -> dict[str, Any]:
-    """A hot key expires, and until it is there again everybody asks the database."""
-    queries, peak = stampedes(*hot_key(case))
+    """A hot key expires, and until it is there again everybody asks the database, or one does."""
+    plain, alone = stampedes(*hot_key(case)), stampedes(*hot_key(case), cure="single_flight")
     return {
-        "db_queries_per_expiry_no_lock": queries,
-        "db_peak_concurrency_no_lock": peak,
-        "db_queries_per_expiry_with_lock": NO_LOCK,
-        "cycle_s_with_lock": NO_LOCK,
+        "db_queries_per_expiry_no_lock": plain.queries,
+        "db_peak_concurrency_no_lock": plain.peak,
+        "db_queries_per_expiry_with_lock": alone.queries,
+        "cycle_s_with_lock": alone.cycle_seconds,
     }
 
 
 def early_refresh(case: Case) -> dict[str, Any]:
     """The same, beside entries that are refreshed before they expire."""
-    queries, _ = stampedes(*hot_key(case))
+    plain = stampedes(*hot_key(case)).queries
     rate, ttl, recompute = hot_key(case)
-    plane = bench.cache(
-        rate,
-        1,
-        0,
-        1,
-        ttl,
-        Distribution(constant=recompute * 1e3),
-        early_ms=recompute * 1e3 * case.given["beta"],
-    )
-    hits = bench.hit_ratio(plane, 2 * ttl, CYCLES * ttl)
+    early = {"xfetch_beta": case.given["beta"], "recompute_ms": recompute * 1e3}
+    run = play_for(hot(rate, ttl, recompute, stampede="xfetch", **early), CYCLES * ttl, 2 * ttl)
     return {
-        "queries_per_ttl_plain": queries,
-        "plain_expected": queries,
-        "queries_per_ttl_xfetch": rate * ttl * (1 - hits),
+        "queries_per_ttl_plain": plain,
+        "plain_expected": plain,
+        "queries_per_ttl_xfetch": run.row("data.primary")["rate_per_s"] * ttl,
     }
+
+
+def leases(case: Case) -> dict[str, Any]:
+    """A hot key is deleted again and again while it is read; with leases one refill is enough."""
+    reads, writes, fetch_seconds = 10_000.0, 5.0, 0.05
+    asked = []
+    for cure in ("none", "lease"):
+        scenario = hot(
+            reads + writes,
+            FOREVER,
+            fetch_seconds,
+            stampede=cure,
+            lease_seconds=case.given["token_interval_s"],
+        )
+        writing = [{"do": "write", "dataset": "entries"}]
+        journeys = {
+            "read": {"weight": reads, "steps": [REFILL]},
+            "write": {"weight": writes, "steps": writing},
+        }
+        run = play_for(scenario.change({"journeys": journeys}), 60.0, 5.0)
+        asked.append(run.row("data.primary")["rate_per_s"] - writes)
+    ratio = asked[0] / asked[1]
+    return {
+        "ratio": Beside(f"of one day of one company; here it is {ratio:.0f}, and 10 are asked for"),
+        "peak_db_qps_without": THEIRS,
+        "peak_db_qps_with": THEIRS,
+        "ratio, at least 10": Pair(expected=True, value=ratio >= 10),
+    }
+
+
+def hot_key(case: Case) -> tuple[float, float, float]:
+    """Return what a case says of its key: requests a second, time to live, recomputation, s."""
+    return case.given["rate"], case.given["ttl_s"], case.given["recompute_s"]
+
+
+def hot(rate: float, ttl: float, recompute: float, **more: Any) -> Scenario:
+    """Return a scenario of one key in front of a database that takes a while."""
+    return system(
+        [REFILL],
+        rate,
+        cache={"ttl_seconds": ttl, "capacity": 1, "hop": 0, "command_time": 0, **more},
+        data={
+            "read_replicas": 0,
+            "connections": 10_000,
+            "hop": 0,
+            "read_time": recompute * 1e3,
+            "write_time": 0,
+        },
+        datasets={"entries": {"keys": 1, "zipf": 0}},
+    )
+
+
+class Stampede(NamedTuple):
+    """What follows when a hot key expires, in the mean."""
+
+    queries: float
+    peak: float  # most at once
+    cycle_seconds: float  # from one expiry to the next
+
+
+@functools.cache
+def stampedes(rate: float, ttl: float, recompute: float, cure: str = "none") -> Stampede:
+    """Play over many expiries of a hot key."""
+    count = max(10, min(400, round(3_000_000 / rate / ttl)))
+    run = begin(hot(rate, ttl, recompute, stampede=cure), count * (ttl + 3 * recompute))
+    run.advance(3 * recompute + 10 / rate)
+    seen = [one_expiry(run, recompute / 50) for _ in range(count)]
+    queries, peaks, moments = np.array(seen).T
+    cycle = (moments[-1] - moments[0]) / (count - 1)
+    return Stampede(float(queries.mean()), float(peaks.mean()), float(cycle))
+
+
+def one_expiry(run: Simulation, step: float) -> tuple[int, int, float]:
+    """Play over the next expiry of the only key.
+
+    Return database queries, most at once, and when it was.
+    """
+    world = run.plane.world
+    database = run.plane.program.stations["data.primary"].pools[0]
+    while world.entries["until"][0] > run.env.now:
+        run.advance_to(float(world.entries["until"][0]))
+    meter = world.meters[run.plane.program.stations["data.primary"].meter]
+    before, moment = int(meter["asked"]), run.env.now
+    peak = 0
+    while not peak or world.pools["busy"][database]:
+        run.advance(step)
+        peak = max(peak, int(world.pools["busy"][database]))
+    return int(meter["asked"]) - before, peak, moment
 
 
 def early_refresh_lead(case: Case) -> dict[str, Any]:
@@ -194,44 +264,6 @@ def refreshed(mean: float, life: float, age: Distribution) -> float:
         program.patch(hit, jump=program.here)
 
     return 1 - bench.hit_ratio(bench.bench(body, rate), life, DRAWS / rate)
-
-
-def hot_key(case: Case) -> tuple[float, float, float]:
-    """Return what a case says of its key: requests a second, time to live, recomputation, s."""
-    return case.given["rate"], case.given["ttl_s"], case.given["recompute_s"]
-
-
-@functools.cache
-def stampedes(rate: float, ttl: float, recompute: float) -> tuple[float, float]:
-    """Return the mean over expiries of database queries, and of most at once."""
-    scenario = system(
-        [{**LOOKUP, "then": [{"do": "read", "dataset": "entries"}]}],
-        rate,
-        cache={"ttl_seconds": ttl, "capacity": 1, "hop": 0, "command_time": 0},
-        data={"read_replicas": 0, "connections": 10_000, "hop": 0, "read_time": recompute * 1e3},
-        datasets={"entries": {"keys": 1, "zipf": 0}},
-    )
-    count = max(10, min(400, round(3_000_000 / rate / ttl)))
-    run = begin(scenario, count * (ttl + 3 * recompute))
-    run.advance(3 * recompute + 10 / rate)
-    seen = [one_expiry(run, recompute / 50) for _ in range(count)]
-    queries, peaks = np.mean(seen, axis=0)
-    return float(queries), float(peaks)
-
-
-def one_expiry(run: Simulation, step: float) -> tuple[int, int]:
-    """Play over the next expiry of the only key; return database queries, and most at once."""
-    world = run.plane.world
-    database = run.plane.program.stations["data.primary"].pools[0]
-    while world.entries["until"][0] > run.env.now:
-        run.advance_to(float(world.entries["until"][0]))
-    meter = world.meters[run.plane.program.stations["data.primary"].meter]
-    before = int(meter["asked"])
-    peak = 0
-    while not peak or world.pools["busy"][database]:
-        run.advance(step)
-        peak = max(peak, int(world.pools["busy"][database]))
-    return int(meter["asked"]) - before, peak
 
 
 def write_behind(case: Case) -> dict[str, Any]:
@@ -280,12 +312,12 @@ def at_flushes(scenario: Scenario, flush: float) -> tuple[np.ndarray, np.ndarray
 
 
 ADAPTERS = [
-    (lambda case: case.given.get("reset_on_hit") is False, time_to_live),
-    (lambda case: case.given.get("reset_on_hit") is True, sliding),
+    (lambda case: "reset_on_hit" in case.given, time_to_live),
     (lambda case: "resident_items" in case.given, real_redis),
     (lambda case: "mean_lead_per_check_s" in case.expect, early_refresh_lead),
     (lambda case: {"keys", "zipf_alpha", "capacity", "requests"} <= set(case.given), eviction),
     (lambda case: "ttl_starts" in case.given, stampede),
     (lambda case: "queries_per_ttl_plain" in case.expect, early_refresh),
+    (lambda case: case.id == "memcache.lease", leases),
     (lambda case: {"flush_s", "write_rate", "keys"} <= set(case.given), write_behind),
 ]

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.assembly import Station
-from engine.distribution import Distribution
-from engine.kernel.tables import Op
-from engine.plane import Plane
-from engine.program import Program
-from engine.record import quantiles
+from engine import Scenario
 from tests.truth.adapters.queues import endless
-from tests.truth.bench import bench
 from tests.truth.case import Case
-from tests.truth.machine import play, system
+from tests.truth.machine import Run, play, system
 
 REQUESTS = 6_000_000  # so that one in ten thousand is some hundreds
+RATE = 1000.0
 FAST_MS, SLOW_MS = 1.0, 100.0
 
 
@@ -33,53 +28,37 @@ def fan_out(case: Case) -> dict[str, Any]:
 
 
 def hedged(case: Case) -> dict[str, Any]:
-    """A mix of a fast and a slow exponential; the slow are asked for once more."""
+    """A mix of a fast and a slow exponential; what takes long is asked for once more."""
     (_, fast), (share, slow) = case.given["mix"]
     mix = {"fast": fast * 1e3, "slow": slow * 1e3, "slow_share": share, "exponential": True}
-    run = play(endless(1000, {"bimodal": mix}), REQUESTS)
-    plane, more = hedge(
-        Distribution.model_validate({"bimodal": mix}), case.given["hedge_after_s"] * 1e3
-    )
+    plain = play(endless(RATE, {"bimodal": mix}), REQUESTS)
+    run = play(hedge({"bimodal": mix}, case.given["hedge_after_s"] * 1e3), REQUESTS)
     levels = {"p99": 0.99, "p999": 0.999, "p9999": 0.9999}
-    told = plane.world.latency.sum(axis=0)
-    hedged_levels = dict(zip(levels, quantiles(told, tuple(levels.values())), strict=True))
     return {
-        **{f"{name}_plain_s": run.latency(q) for name, q in levels.items()},
-        **{f"{name}_hedged_s": float(value) for name, value in hedged_levels.items()},
-        "extra_requests": more,
+        **{f"{name}_plain_s": plain.latency(q) for name, q in levels.items()},
+        **{f"{name}_hedged_s": run.latency(q) for name, q in levels.items()},
+        "extra_requests": extra(run),
     }
 
 
-def hedge(time: Distribution, after_ms: float) -> tuple[Plane, float]:
-    """Play requests that are sent once more if there is no answer in time; the first one wins.
+def hedge(time: Any, after_ms: float) -> Scenario:
+    """Return a scenario of queries that are sent once more if there is no answer in time."""
+    search = {"slots": 10_000, "query_time": time}
+    twice = {"do": "hedge", "after_ms": after_ms, "then": [{"do": "search"}]}
+    return system([twice], RATE, data={"hop": 0, "search": search})
 
-    Return the plane, and the share of requests that were sent twice.
-    """
 
-    def body(program: Program, place: Station) -> None:
-        def ask() -> None:
-            program.hold("ask", time)
-
-        def ask_again() -> None:
-            program.hold("patience", Distribution(constant=after_ms))
-            program.step(Op.STILL)
-            program.step(Op.MARK, site=program.ledger("hedges", 1))
-            program.hold("ask again", time)
-
-        program.together([ask, ask_again], needed=1)
-
-    plane = bench(body, 1000)
-    plane.advance(REQUESTS / 1000)
-    again = int(plane.world.ledgers["marks"][plane.program.named["hedges"]])
-    return plane, again / int(plane.world.journeys["started"][0])
+def extra(run: Run) -> float:
+    """Return how many queries there were beyond one a request, as a share."""
+    return run.row("data.search")["rate_per_s"] / run.result.summary.requests_per_second - 1
 
 
 def after_percentile(case: Case) -> dict[str, Any]:
-    """Whoever waits longer than most is asked for once more: the others are the extra load."""
+    """Whoever takes longer than most is asked for once more: the others are the extra load."""
     service = {"lognormal": {"median": 10, "p99": 80}}
-    plain = play(endless(1000, service), 400_000)
+    plain = play(endless(RATE, service), 400_000)
     patience = plain.latency(case.given["hedge_percentile"] / 100) * 1e3
-    return {"extra_load_fraction": hedge(Distribution.model_validate(service), patience)[1]}
+    return {"extra_load_fraction": extra(play(hedge(service, patience), 400_000))}
 
 
 ADAPTERS = [
