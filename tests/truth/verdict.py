@@ -10,6 +10,8 @@ from typing import Any, Literal
 from tests.truth.adapters import (
     balancers,
     data,
+    databases,
+    deliveries,
     messaging,
     networks,
     passive,
@@ -38,7 +40,9 @@ ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
     *balancers.ADAPTERS,
     *tail.ADAPTERS,
     *messaging.ADAPTERS,
+    *deliveries.ADAPTERS,
     *data.ADAPTERS,
+    *databases.ADAPTERS,
     *resilience.ADAPTERS,
 ]
 

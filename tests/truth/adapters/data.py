@@ -1,4 +1,4 @@
-"""Data: rings and slots, shards, replicas that lag, quorums, commits; and scalability."""
+"""Data: rings, slots and shards; and how far a system scales."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from engine.hashing import jump, redis_slot, ring
 from engine.layers.data import Data
 from engine.theory import usl, usl_fit
 from tests.truth.case import Case
-from tests.truth.machine import play_for, system
 
 KEYS = 100_000
 RINGS_MIN, POINTS_ALL = 300, 2_000_000
-READS, WRITES = 100.0, 40_000  # a second; in all
 
 
 # ---------------------------------------------------------------- rings and shards
@@ -75,37 +73,6 @@ def grown(case: Case) -> dict[str, Any]:
     }
 
 
-# ---------------------------------------------------------------- replicas
-
-
-def stale(case: Case) -> dict[str, Any]:
-    """A key is written now and then; a replica that is read has the write a little later."""
-    rate, lag_ms = case.given["write_rate_per_key"], case.given["lag_s"] * 1e3
-    uniform = {"uniform": {"low": 10, "high": 100}}
-    return {
-        "p_stale_fixed_lag": stale_share(rate, lag_ms),
-        "p_stale_uniform_10_100ms": stale_share(rate, uniform),
-    }
-
-
-def stale_share(writes: float, lag: Any) -> float:
-    """Return the share of reads from a replica that are stale, with one key."""
-    at_once = {"hop": 0, "read_time": 0, "write_time": 0}
-    scenario = system(
-        [{"do": "read", "dataset": "rows"}],
-        writes + READS,
-        data={"read_replicas": 1, "lag": lag, **at_once},
-        datasets={"rows": {"keys": 1}},
-    )
-    writing = {"weight": writes, "steps": [{"do": "write", "dataset": "rows"}]}
-    reading = {"weight": READS, "steps": [{"do": "read", "dataset": "rows"}]}
-    scenario = scenario.change({"journeys": {"write": writing, "read": reading}})
-    run = play_for(scenario, WRITES / writes, 1.0)
-    ratio = run.result.summary.stale_read_ratio
-    assert ratio is not None
-    return ratio
-
-
 # ---------------------------------------------------------------- scalability
 
 
@@ -125,7 +92,6 @@ ADAPTERS = [
     (lambda case: {"from_n", "to_n"} <= set(case.given), jumps),
     (lambda case: {"nodes", "vnodes"} <= set(case.given), balance),
     (lambda case: {"nodes_before", "nodes_after"} <= set(case.given), grown),
-    (lambda case: "write_rate_per_key" in case.given, stale),
     (lambda case: "relative_capacity" in case.expect, capacity),
     (lambda case: {"load", "throughput"} <= set(case.given), fitted),
 ]
