@@ -1,7 +1,7 @@
-"""Cases whose words say one thing and whose program does another, as run by hand.
+"""Cases whose figures do not follow from what they say, as run or worked out by hand.
 
 A dispute does not let a case pass: it is counted by itself, by name, and only while the engine
-gives exactly what the program gave.
+gives what was found instead, within the tolerance that the case itself has.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Dispute:
-    """What the program gave when it was run as the case says."""
+    """What came out instead, and how that is known."""
 
     why: str
     recorded: dict[str, Any]
@@ -24,5 +24,13 @@ DISPUTES: dict[str, Dispute] = {
         " of them; after 15, as the case says, nginx 1.22.1 (run on loopback, one worker) picks"
         " aacabcaacbaacabcaacb, and so does the engine",
         {"sequence": "aacabcaacbaacabcaacb", "counts": [10, 4, 6]},
+    ),
+    "cache.xfetch_effect.l1000": Dispute(
+        "a key that is hot enough is refreshed e = 2.72 times in the mean before it would expire,"
+        " whatever its rate: chances add up to Exp(1) until the first refresh, and e - 1 times as"
+        " much while that is under way; a cycle is 9.1 s, which makes 2.97 a TTL, by hand and in"
+        " the engine; about 3.7 comes out if 200 look-ups of an empty start are counted among 300"
+        " cycles, also in the engine",
+        {"queries_per_ttl_xfetch": 2.97},
     ),
 }

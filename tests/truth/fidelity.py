@@ -22,13 +22,18 @@ TITLES = {
     "lb_nginx": "Balancers: nginx",
     "lb_theory": "Balancers: theory",
     "tail": "Tails",
+    "messaging": "Messaging",
+    "data": "Data",
+    "resilience": "Resilience",
 }
 INTRODUCTION = """\
 # Fidelity
 
 How the simulator compares with facts that this project did not write: closed forms, published
 test suites, and what real programs did. The facts are data, in `tests/truth/*.json`; an adapter
-says each as a scenario, runs it, and compares every figure within the case's own tolerance.
+says each as a scenario, runs it, and compares every figure within the case's own tolerance. A fact
+about one mechanism or one formula alone is said as a small program of mechanisms, or is a call of
+the function that the engine itself uses; nothing is expected that the case does not expect.
 `tests/test_truth.py` makes this page and fails if it is out of date:
 
     TRUTH_WRITE=1 python -m pytest tests/test_truth.py

@@ -7,10 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.truth.adapters import balancers, networks, queues, stores, tail
+from tests.truth.adapters import (
+    balancers,
+    data,
+    databases,
+    deliveries,
+    messaging,
+    networks,
+    passive,
+    processors,
+    queues,
+    resilience,
+    stores,
+    tail,
+)
 from tests.truth.answer import Beside, Lacking, NotExpressibleError, Pair, Share, TooLongError
 from tests.truth.case import Case, shipped
-from tests.truth.disputed import DISPUTES
+from tests.truth.disputed import DISPUTES, Dispute
 from tests.truth.missing import reason
 from tests.truth.tolerance import Rule, rule_for
 
@@ -20,10 +33,17 @@ Word = Literal[
 Adapter = Callable[[Case], dict[str, Any]]
 ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
     *queues.ADAPTERS,
+    *processors.ADAPTERS,
     *networks.ADAPTERS,
     *stores.ADAPTERS,
+    *passive.ADAPTERS,
     *balancers.ADAPTERS,
     *tail.ADAPTERS,
+    *messaging.ADAPTERS,
+    *deliveries.ADAPTERS,
+    *data.ADAPTERS,
+    *databases.ADAPTERS,
+    *resilience.ADAPTERS,
 ]
 
 
@@ -106,9 +126,15 @@ def _word(case: Case, figures: list[Figure], lacking: dict[str, str]) -> tuple[W
     if all(figure.holds for figure in figures):
         return ("passed in part" if lacking else "passed"), ""
     dispute = DISPUTES.get(case.id)
-    if dispute and all(dispute.recorded[figure.name] == figure.measured for figure in figures):
+    if dispute and all(figure.holds or settled(dispute, figure) for figure in figures):
         return "disputed", dispute.why
     return "failed", ""
+
+
+def settled(dispute: Dispute, figure: Figure) -> bool:
+    """Return whether a figure is what was found when the case was looked into."""
+    found = dispute.recorded.get(figure.name)
+    return found is not None and figure.rule.allows(found, figure.measured)
 
 
 def compared(case: Case, name: str, expected: Any, answer: Any) -> list[Figure]:
