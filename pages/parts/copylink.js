@@ -13,9 +13,20 @@ async function copy(text) {
   field.remove();
 }
 
-export default function copylink({ parentElement }) {
+const TITLES = {
+  link: 'Copy a link to exactly this screen',
+  own: 'A link cannot carry your own scenario yet: save it as a file on the Scenario page',
+};
+
+export default function copylink({ data, parentElement }) {
   const button = parentElement.querySelector('button');
+  button.title = data.own ? TITLES.own : TITLES.link;
   button.onclick = async () => {
+    if (data.own) {
+      button.textContent = 'No link: save the file';
+      setTimeout(() => (button.textContent = 'Copy link'), 2 * SAID_FOR_MS);
+      return;
+    }
     try {
       await copy(window.location.href);
       button.textContent = '✓ Copied';

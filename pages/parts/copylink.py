@@ -13,6 +13,6 @@ _component = st.components.v2.component(
 )
 
 
-def copylink() -> None:
-    """Draw the button."""
-    _component(key="copylink")
+def copylink(*, own: bool) -> None:
+    """Draw the button; a link cannot carry a session's own scenario, and the button says so."""
+    _component(key="copylink", data={"own": own})

@@ -16,7 +16,7 @@ import streamlit as st
 from engine import LAYERS
 from pages.parts import limits, words
 from pages.parts.grids import Grid, Grids, grids
-from pages.parts.state import Run, whole
+from pages.parts.state import Run
 
 _HERE = Path(__file__).parent
 _read = {
@@ -49,7 +49,7 @@ def payload(run_id: str, _run: Run) -> dict[str, Any]:
     result, scenario, found = _run.result, _run.scenario, grids(run_id, _run)
     graph, names = result.topology, found.stations
     stations = result.stations.to_dict("index")
-    present = {**whole(_run.preset).nodes, **graph.nodes}
+    present = {**_run.base.whole.nodes, **graph.nodes}
     rows = [_node(name, present[name], name in graph, stations.get(name)) for name in names]
     nodes = [node for node, _ in rows]
     return {

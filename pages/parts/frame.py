@@ -13,14 +13,15 @@ def navigation() -> Page:
         [
             st.Page("pages/playground.py", title="Playground", default=True),
             st.Page("pages/traces.py", title="Traces"),
+            st.Page("pages/scenario.py", title="Scenario"),
         ],
         position="top",
     )
 
 
 def enter() -> Run:
-    """Return the run that this session looks at; every page's first line."""
-    _through_the_door()
+    """Return the run that this session looks at; the first line of every page that shows one."""
+    through_the_door()
     run, problem = state.current()
     for line in (problem, *state.link_problems(run)):
         if line:
@@ -28,7 +29,7 @@ def enter() -> Run:
     return run
 
 
-def _through_the_door() -> None:
+def through_the_door() -> None:
     """Start over with `app.py` if a page runs without its frame.
 
     Until `st.navigation` has run once, Streamlit takes each file in `pages/` for a page of its own.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from pages.parts.state import Run, whole
+from pages.parts.state import Run
 
 Grid = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -38,8 +38,8 @@ class Grids(NamedTuple):
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def grids(run_id: str, _run: Run) -> Grids:
-    """Return a run's grids, in the order of the preset's topology."""
-    result, ghosts = _run.result, whole(_run.preset)
+    """Return a run's grids, in the order of the base's topology."""
+    result, ghosts = _run.result, _run.base.whole
     times = result.timeseries["time_s"].to_numpy()
     # Parts of layers that are off keep their places, so that the map stays still.
     stations = list(dict.fromkeys([*ghosts.nodes, *result.topology.nodes]))

@@ -64,7 +64,7 @@ def inspector(run: Run, selected: str | None) -> None:
 
 def _titles(run: Run) -> dict[str, str]:
     """Return every part's title by name, ghosts among them; a title used twice names its layer."""
-    nodes = {**state.whole(run.preset).nodes, **run.result.topology.nodes}
+    nodes = {**run.base.whole.nodes, **run.result.topology.nodes}
     plain = {name: str(node["title"]) for name, node in nodes.items()}
     twice = {title for title, count in Counter(plain.values()).items() if count > 1}
     return {

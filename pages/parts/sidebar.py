@@ -8,6 +8,7 @@ import streamlit as st
 
 from engine import LAYERS, Knob
 from pages.parts import state
+from pages.parts.base import Base
 from pages.parts.copylink import copylink
 
 # Steps of a knob's path that name no part: containers, and the shapes of distributions.
@@ -27,7 +28,7 @@ def draw() -> None:
     """Draw every control.  `state.current()` reads what they say."""
     state.note_link()
     with st.sidebar:
-        names = list(state.choices())
+        names = state.names()
         st.selectbox(
             "Preset",
             names,
@@ -44,7 +45,7 @@ def draw() -> None:
 
 def _layer(layer: str) -> None:
     """Draw one layer: its switch, then its knobs; page.css sets them two in a row."""
-    known = state.knobs_of(state.preset())
+    known = state.base().knobs
     switch = known[f"{layer}.enabled"]
     mine = [knob for path, knob in known.items() if knob.layer == layer and path != switch.path]
     shown = [knob for knob in mine if not knob.advanced or state.wants(knob.path)]
@@ -102,18 +103,18 @@ def _format(knob: Knob) -> str:
 
 
 @functools.lru_cache(maxsize=32)
-def _catalogue(preset: str) -> dict[str, str]:
+def _catalogue(base: Base) -> dict[str, str]:
     """Return what the list of further knobs says, by path."""
     return {
         path: f"{knob.layer.capitalize()}: {label(knob)}"
-        for path, knob in state.knobs_of(preset).items()
+        for path, knob in base.knobs.items()
         if knob.advanced and path != f"{knob.layer}.enabled"
     }
 
 
 def _foot() -> None:
     """Draw the list of further knobs, the seed, and the link to exactly this screen."""
-    catalogue = _catalogue(state.preset())
+    catalogue = _catalogue(state.base())
     st.selectbox(
         "More knobs",
         list(catalogue),
@@ -136,4 +137,4 @@ def _foot() -> None:
             width=76,
             label_visibility="collapsed",
         )
-        copylink()
+        copylink(own=state.own())

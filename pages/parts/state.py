@@ -8,22 +8,11 @@ widgets live in the frame around the pages, so that all pages look at the same s
 import functools
 from typing import Any, NamedTuple
 
-import networkx as nx
 import streamlit as st
 
-from engine import (
-    LAYERS,
-    Knob,
-    PresetInfo,
-    Result,
-    Scenario,
-    ScenarioError,
-    Simulation,
-    knobs,
-    load,
-    presets,
-    simulate,
-)
+from engine import Knob, PresetInfo, Result, Scenario, ScenarioError, presets, simulate
+from pages.parts.base import YOURS, Base, preset_base
+from pages.parts.draft import Draft, opened
 
 PRESET, SEED, STATION, JOURNEY, MORE = "preset", "seed", "station", "journey", "more"
 FIRST_PRESET, FIRST_SEED = "amazon", 7
@@ -36,7 +25,10 @@ _NUMBERS = {"int", "float", "time"}  # kinds of knobs that are sliders
 _SHOWN = "_shown"  # set of paths: advanced knobs that this session has touched
 _UNDO = "_undo"  # tuple of Step, newest last
 _RANGE = "_range"  # dict of path to (low, high): sliders that a link or remedy has stretched
-_LAST = "_last"  # (preset, changes) of the last scenario that worked
+_LAST = "_last"  # (base, changes) of the last scenario that worked
+_TOLD = "_told"  # (of what, sentence): what the page of scenarios refused
+_SEEN = "_seen"  # (mount, number): the newest edit of which tables has been taken over
+_DRAFT = "_draft"  # Draft: the scenario that this session has built, if it has
 _LINK = "_link"  # (run id, lines): what was wrong with the link that opened the page
 
 
@@ -44,7 +36,7 @@ class Run(NamedTuple):
     """One simulated scenario."""
 
     id: str
-    preset: str
+    base: Base
     scenario: Scenario
     result: Result
 
@@ -67,37 +59,44 @@ def choices() -> dict[str, PresetInfo]:
     return dict(presets())
 
 
-@functools.lru_cache(maxsize=32)
-def base(preset: str) -> Scenario:
-    """Return a preset as it comes, before anybody moved a slider."""
-    return load(preset)
-
-
-@functools.lru_cache(maxsize=32)
-def knobs_of(preset: str) -> dict[str, Knob]:
-    """Return a preset's knobs by path, in the engine's order."""
-    return {knob.path: knob for knob in knobs(base(preset))}
-
-
-@functools.lru_cache(maxsize=32)
-def whole(preset: str) -> "nx.DiGraph[str]":
-    """Return a preset's topology with every layer on: what is off in a run is drawn as a ghost."""
-    everything = base(preset).change({f"{layer}.enabled": True for layer in LAYERS})
-    return Simulation(everything).result().topology
+@functools.cache
+def preset_draft(name: str) -> Draft:
+    """Return a preset as the page of scenarios opens it."""
+    return opened(name, None)
 
 
 @st.cache_resource(max_entries=RUNS_MAX, show_spinner=False)
-def simulated(digest: str, seed: int, preset: str, _scenario: Scenario) -> Run:
+def simulated(digest: str, seed: int, key: str, _base: Base, _scenario: Scenario) -> Run:
     """Simulate; equal scenarios are computed once, whoever asks, and the cache stays bounded."""
-    return Run(f"{digest[:8]}-{seed}", preset, _scenario, simulate(_scenario, seed=seed))
+    own = f"-{key[-4:]}" if _base.own else ""
+    return Run(f"{digest[:8]}-{seed}{own}", _base, _scenario, simulate(_scenario, seed=seed))
 
 
 # ---------------------------------------------------------------- this session
 
 
 def preset() -> str:
-    """Return the chosen preset's name."""
+    """Return the chosen preset's name; `YOURS` is the scenario that this session has built."""
     return str(st.session_state.get(PRESET, FIRST_PRESET))
+
+
+def base() -> Base:
+    """Return what the sliders start from."""
+    name, mine = preset(), draft()
+    if name == YOURS:
+        return mine.now.base if mine else preset_base(FIRST_PRESET)
+    return preset_base(name)
+
+
+def own() -> bool:
+    """Return whether this session looks at the scenario that it has built."""
+    return preset() == YOURS and draft() is not None
+
+
+def draft() -> Draft | None:
+    """Return the scenario that this session has built, None before it has."""
+    found: Draft | None = st.session_state.get(_DRAFT)
+    return found
 
 
 def changed() -> dict[str, Any]:
@@ -105,7 +104,7 @@ def changed() -> dict[str, Any]:
     state = st.session_state
     return {
         path: state[path]
-        for path, knob in knobs_of(preset()).items()
+        for path, knob in base().knobs.items()
         if path in state and state[path] != knob.value
     }
 
@@ -122,20 +121,21 @@ def current() -> tuple[Run, str]:
 
     While a scenario makes no sense, the last run that did stays on the screen.
     """
-    name, changes = preset(), changed()
+    start, changes = base(), changed()
     try:
-        run = _simulate(name, changes)
+        run = _simulate(start, changes)
     except ScenarioError as error:
-        return _simulate(*st.session_state.get(_LAST, (name, {}))), str(error)
-    st.session_state[_LAST] = (name, changes)
+        fallback = preset_base(FIRST_PRESET) if start.own else start
+        return _simulate(*st.session_state.get(_LAST, (fallback, {}))), str(error)
+    st.session_state[_LAST] = (start, changes)
     return run, ""
 
 
-def _simulate(name: str, changes: dict[str, Any]) -> Run:
-    """Return the run of a preset with some knobs turned.  Raises ScenarioError."""
-    scenario = base(name).change(changes)
+def _simulate(start: Base, changes: dict[str, Any]) -> Run:
+    """Return the run of a base with some knobs turned.  Raises ScenarioError."""
+    scenario = start.scenario.change(changes)
     seed = int(st.session_state.get(SEED, FIRST_SEED))
-    return simulated(scenario.digest(), seed, name, scenario)
+    return simulated(scenario.digest(), seed, start.key, start, scenario)
 
 
 def wants(path: str) -> bool:
@@ -156,7 +156,7 @@ def show_knob() -> None:
 
 def choose_preset() -> None:
     """Put every knob where the newly chosen preset has it."""
-    for path, knob in knobs_of(preset()).items():
+    for path, knob in base().knobs.items():
         if path in st.session_state:
             st.session_state[path] = knob.value
     for name in (_SHOWN, _UNDO, _RANGE, STATION, JOURNEY):
@@ -179,12 +179,78 @@ def _stretch(knob: Knob, value: Any) -> None:
         ranges[knob.path] = (min(low, float(value)), max(high, float(value)))
 
 
+# ---------------------------------------------------------------- a scenario of one's own
+
+
+def names() -> list[str]:
+    """Return what the list of presets offers."""
+    return [*choices(), YOURS] if draft() else list(choices())
+
+
+def viewed() -> Draft:
+    """Return the text that the page of scenarios shows: the chosen preset's, or one's own."""
+    mine = draft()
+    if mine and own():
+        return mine
+    return opened(preset(), mine) if mine else preset_draft(preset())
+
+
+def keep(new: Draft, *, afresh: bool = False) -> None:
+    """Take over a changed draft; everything else then works on it.
+
+    Sliders that stood elsewhere than the scenario stay there, the others follow it.  `afresh`: all
+    follow it.
+    """
+    before, moved = base(), {} if afresh else changed()
+    st.session_state[_DRAFT] = new
+    st.session_state[PRESET] = YOURS
+    after = base()
+    if after is before:
+        return
+    for path in before.knobs.keys() - after.knobs.keys():
+        st.session_state.pop(path, None)
+    for name in (_UNDO, _RANGE, STATION, JOURNEY):
+        st.session_state.pop(name, None)
+    for path, knob in after.knobs.items():
+        if path in moved and knob.kind == before.knobs[path].kind:
+            _stretch(knob, moved[path])
+        elif path in st.session_state:
+            st.session_state[path] = knob.value
+
+
+def tell(sentence: str, of: str = "") -> None:
+    """Keep what was refused, to be said where it was done; "" when nothing was."""
+    st.session_state[_TOLD] = (of, sentence)
+
+
+def told(of: str) -> str:
+    """Return what was refused there."""
+    where, sentence = st.session_state.get(_TOLD, ("", ""))
+    return str(sentence) if where == of else ""
+
+
+def unseen(mount: str, edits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the edits that have not been taken over yet, and count them as taken over."""
+    known, newest = seen()
+    newest = newest if known == mount else 0
+    new = [edit for edit in edits if edit["n"] > newest]
+    if new:
+        st.session_state[_SEEN] = (mount, new[-1]["n"])
+    return new
+
+
+def seen() -> tuple[str, int]:
+    """Return which tables have spoken last, and the number of their newest edit."""
+    found: tuple[str, int] = st.session_state.get(_SEEN, ("", 0))
+    return found
+
+
 # ---------------------------------------------------------------- remedies
 
 
 def turn(changes: dict[str, Any]) -> None:
     """Move knobs; their sliders follow."""
-    known = knobs_of(preset())
+    known = base().knobs
     for path, value in changes.items():
         _stretch(known[path], value)
         st.session_state[path] = _as_kind(value, known[path].kind)
@@ -193,7 +259,7 @@ def turn(changes: dict[str, Any]) -> None:
 
 def attempt(label: str, changes: dict[str, Any]) -> None:
     """Try a remedy, and remember how to take it back."""
-    known = knobs_of(preset())
+    known = base().knobs
     before = {path: st.session_state.get(path, known[path].value) for path in changes}
     st.session_state[_UNDO] = (*st.session_state.get(_UNDO, ()), Step(label, before))
     turn(changes)
@@ -224,14 +290,22 @@ def read_link() -> list[str]:
     """Say what the URL asks for that cannot be, and make room on the sliders for what can."""
     asked = st.query_params.to_dict()
     lines = []
-    name = asked.get(PRESET, FIRST_PRESET)
-    if name not in choices():
-        lines.append(f"there is no preset {name}; use {' or '.join(choices())}")
-        name = FIRST_PRESET
-    known = knobs_of(name)
+    name, mine = asked.get(PRESET, YOURS if own() else FIRST_PRESET), draft()
+    if mine and name == YOURS:
+        start = mine.now.base
+    elif name in choices():
+        start = preset_base(name)
+    else:
+        start = preset_base(FIRST_PRESET)
+        lines.append(
+            f"the link is to somebody's own scenario, which a link cannot carry; this is"
+            f" {FIRST_PRESET}. Ask for the file, and load it on the Scenario page"
+            if name == YOURS
+            else f"there is no preset {name}; use {' or '.join(choices())}"
+        )
     for path, text in asked.items():
-        if path in known:
-            lines.append(_misfit(base(name), known[path], text))
+        if path in start.knobs:
+            lines.append(_misfit(start.scenario, start.knobs[path], text))
     seed = asked.get(SEED, "0")
     if not (seed.isdecimal() and int(seed) <= SEED_MAX):
         lines.append(f"{SEED} is {seed}; use a whole number up to {SEED_MAX}")

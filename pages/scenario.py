@@ -1,0 +1,259 @@
+"""The page of scenarios: build a system of your own, in tables and in text side by side."""
+
+import re
+import time
+from typing import Any
+
+import streamlit as st
+
+from engine import Scenario, ScenarioError
+from pages.parts import state, words
+from pages.parts.draft import SMALLEST, Draft, checked, preset_text
+from pages.parts.editor import asked, editor, typed
+from pages.parts.edits import edited, written
+from pages.parts.frame import through_the_door
+from pages.parts.lines import bare, lines
+from pages.parts.tables import content, edits, tables
+
+START, FILE = "start", "file"
+FILE_MAX = 5_000_000  # bytes
+SMALL = "the smallest scenario"
+REQUESTS_MAX = 20_000_000  # a run of more takes half a minute
+SPEED = 800_000  # requests a second of computing, as measured
+
+
+# ---------------------------------------------------------------- what people do
+# Callbacks: Streamlit runs them before anything is drawn, so that all of it shows the new text.
+
+
+def on_typed() -> None:
+    """Take over what was typed, whether it makes sense or not."""
+    text = typed()
+    if text is not None:
+        state.keep(state.viewed().typed(text, time.monotonic()))
+        state.tell("")
+
+
+def on_asked() -> None:
+    """Undo or redo from the keyboard; what was typed last goes into the history first."""
+    what, text = asked()
+    if text is not None and text != state.viewed().now.text:
+        state.keep(state.viewed().typed(text, time.monotonic()))
+    go(what)
+
+
+def go(what: str) -> None:
+    """Go one step back or forth in the history."""
+    before = state.viewed()
+    after = before.undone() if what == "undo" else before.redone()
+    if after is not before:
+        state.keep(after)
+    state.tell("")
+
+
+def on_edits() -> None:
+    """Change the text as the tables say; an edit that makes no sense is refused and said."""
+    mount, sent = edits()
+    state.tell("")
+    for edit in state.unseen(mount, sent):
+        draft = state.viewed()
+        if draft.now.problem:
+            break
+        try:
+            text, what = edited(draft.now.text, draft.now.base.scenario, edit)
+            state.keep(draft.replaced(text, what))
+        except ScenarioError as error:
+            state.tell(bare(str(error)))
+
+
+def on_start() -> None:
+    """Start from a preset or from next to nothing."""
+    name = st.session_state[START]
+    st.session_state[START] = None
+    if name:
+        text = SMALLEST if name == SMALL else preset_text(name)
+        state.keep(state.viewed().replaced(text, f"start from {name}"), afresh=True)
+        state.tell("")
+
+
+def on_file(key: str) -> None:
+    """Load a file; one that cannot be used changes nothing."""
+    file = st.session_state.get(key)
+    if file is None:
+        return
+    name = " ".join(str(file.name).split())[:60]
+    try:
+        text = _decoded(file, name)
+        checked(text, name)
+        state.keep(state.viewed().replaced(text, f"load {name}"), afresh=True)
+        state.tell("")
+    except ScenarioError as error:
+        state.tell(str(error), of="file")
+
+
+def _decoded(file: Any, name: str) -> str:
+    """Return a file's text.  Raises ScenarioError if it is too large or none."""
+    if file.size > FILE_MAX:
+        raise ScenarioError(f"{name} has {file.size:,} bytes; a scenario is smaller than 5 MB")
+    try:
+        return str(file.getvalue().decode("utf-8-sig")).replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise ScenarioError(f"{name} is no text in UTF-8; save it as YAML or JSON text") from None
+
+
+def on_write() -> None:
+    """Write what the sliders say into the text."""
+    draft = state.viewed()
+    text = written(draft.now.text, draft.now.base.scenario, state.changed())
+    state.keep(draft.replaced(text, "write sliders"))
+
+
+# ---------------------------------------------------------------- what is seen
+
+
+def bar(draft: Draft) -> None:
+    """Draw what can be done with the whole text."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="bar"):
+        st.selectbox(
+            "Start from",
+            [*state.choices(), SMALL],
+            index=None,
+            key=START,
+            placeholder="Start from …",
+            on_change=on_start,
+            label_visibility="collapsed",
+            width=190,
+        )
+        back, forth = draft.past, draft.future
+        st.button(
+            "↩ Undo",
+            key="undo-text",
+            on_click=go,
+            args=("undo",),
+            disabled=not back,
+            help=f"Undo: {words.plain(draft.now.what)}" if back else "Nothing to undo yet",
+        )
+        st.button(
+            "↪ Redo",
+            key="redo-text",
+            on_click=go,
+            args=("redo",),
+            disabled=not forth,
+            help=f"Redo: {words.plain(forth[-1].what)}" if forth else "Nothing to redo",
+        )
+        with st.popover("Load"):
+            key = f"{FILE}-{draft.changes}"
+            st.file_uploader(
+                "A scenario as YAML or JSON",
+                type=["yaml", "yml", "json"],
+                key=key,
+                on_change=on_file,
+                args=(key,),
+            )
+        st.download_button(
+            "Save",
+            draft.now.text,
+            file_name=file_name(draft.now.base.scenario),
+            mime="application/yaml",
+            key="save",
+            help="The text as it stands, as a file",
+            on_click="ignore",
+        )
+        st.page_link("pages/playground.py", label="See it run →")
+
+
+def file_name(scenario: Scenario) -> str:
+    """Return a file's name for a scenario, from its title."""
+    stem = re.sub(r"[^a-z0-9]+", "-", scenario.title.lower()).strip("-")
+    return f"{stem or 'scenario'}.yaml"
+
+
+def remarks(draft: Draft) -> None:
+    """Say what a reader could not see from the text."""
+    told = state.told("file")
+    if told:
+        st.error(words.plain(told), icon="⚠️")
+    moved = state.changed()
+    if moved:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="moved"):
+            some = ", ".join(f"{path} {value}" for path, value in list(moved.items())[:2])
+            more = f" and {len(moved) - 2} more" if len(moved) > 2 else ""
+            st.caption(f"Sliders stand elsewhere than the text: {words.plain(some)}{more}.")
+            if not draft.now.problem:
+                st.button("Write them into the text", key="write", on_click=on_write)
+    count = expected_requests(draft.now.base.scenario)
+    if count > REQUESTS_MAX:
+        st.warning(
+            f"This asks for about {count:,.0f} requests: a run takes about {count / SPEED:,.0f} s. "
+            "A shorter duration_seconds or a lower rate answers sooner."
+        )
+
+
+def expected_requests(scenario: Scenario) -> float:
+    """Return about how many requests a run has, where a rate says it."""
+    client = scenario.client
+    rate = 0.0 if client.arrivals == "closed" else client.requests_per_second
+    return float(rate * scenario.duration_seconds)
+
+
+def summary(draft: Draft, own: bool) -> str:
+    """Return what the text is, for the line below it."""
+    scenario = draft.now.base.scenario
+    steps = sum(1 for _ in scenario.walk())
+    size = f"{_some(len(scenario.journeys), 'journey')}, {_some(steps, 'step')}"
+    if own:
+        return f"This is your scenario now, and every page shows it: {size}."
+    return f"The preset {draft.now.base.name}: {size}. What you change becomes your scenario."
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def draw() -> None:
+    """Draw the page."""
+    draft = state.viewed()
+    own = state.own()
+    now = draft.now
+    bar(draft)
+    remarks(draft)
+    problem = [now.problem.line, now.problem.message] if now.problem else None
+    left, right = st.columns(2, gap="small")
+    with left:
+        places = {} if now.problem else lines(now.text)
+        mount, done = state.seen()
+        data = content(now.base.scenario, places)
+        locked = ""
+        if now.problem:
+            locked = (
+                "The text has an error, so the tables rest and show the last scenario that made"
+                " sense; it stays in force. Mend the text, or undo."
+            )
+        tables(
+            {
+                **data,
+                "version": draft.version,
+                "problem": state.told(""),
+                "locked": locked,
+                "mount": mount,
+                "done": done,
+            },
+            on_edits,
+        )
+    with right:
+        editor(
+            {
+                "text": now.text,
+                "version": draft.version,
+                "problem": problem,
+                "own": own,
+                "begun": state.draft() is not None,
+                "words": summary(draft, own),
+            },
+            on_typed,
+            on_asked,
+        )
+
+
+through_the_door()
+draw()
