@@ -16,6 +16,7 @@ import math
 
 from engine.kernel.agenda import put, wake
 from engine.kernel.compile import aside, part
+from engine.kernel.limit import spend
 from engine.kernel.pool import leave_line, unwind
 from engine.kernel.randomness import draw, uniform
 from engine.kernel.record import leaf
@@ -32,7 +33,7 @@ from engine.kernel.tables import (
 )
 from engine.kernel.tokens import free, fresh
 
-NO_JITTER, FULL_JITTER, EQUAL_JITTER = 0, 1, 2
+NO_JITTER, FULL_JITTER, EQUAL_JITTER, DECORRELATED = 0, 1, 2, 3
 
 
 @part
@@ -94,7 +95,7 @@ def retry_or_fail(who, world):
             return Verdict.OVER
         step = world.steps[scope.step]
         policy = world.retries[step.jump]
-        if scope.attempt + 1 < policy.attempts:
+        if scope.attempt + 1 < policy.attempts and affordable(policy, world):
             scope.attempt += 1
             scope.resting = 1
             token.visit += 1
@@ -115,11 +116,19 @@ def retry_or_fail(who, world):
 
 
 @aside
+def affordable(policy, world):
+    """Return whether the retry budget has one left, and take it."""
+    return policy.budget == NOBODY or spend(world.limits[policy.budget], world.clock[0].now)
+
+
+@aside
 def backoff(policy, attempt, token, step):
     """Return the rest before retry number `attempt`: exponential, capped, with jitter.
 
     M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
     """
+    if policy.jitter == DECORRELATED:
+        return decorrelated(policy, attempt, token, step)
     rest = policy.rest
     for _ in range(attempt - 1):
         rest = min(policy.cap, rest * 2.0)
@@ -129,6 +138,16 @@ def backoff(policy, attempt, token, step):
     if policy.jitter == FULL_JITTER:
         return rest * u
     return rest * (0.5 + 0.5 * u)
+
+
+@aside
+def decorrelated(policy, attempt, token, step):
+    """Return a rest between the shortest and three times the one before (Brooker 2015)."""
+    rest = policy.rest
+    for number in range(1, attempt + 1):
+        u = uniform(token.root, step.label, token.visit - (attempt - number))
+        rest = min(policy.cap, policy.rest + u * (3.0 * rest - policy.rest))
+    return rest
 
 
 # ---------------------------------------------------------------- timers
@@ -266,7 +285,7 @@ def cut_short(who, heir, world):
     """Charge the heir for what its predecessor was at, up to now and no further."""
     token, new, now = world.tokens[who], world.tokens[heir], world.clock[0].now
     row = token.step - 1
-    if token.state == State.QUEUED or token.state == State.JOINING:  # noqa: PLR1714
+    if token.state != State.EVENT:  # in a line, waiting for legs, or on a processor it shares
         leaf(heir, token.began, now, row, world.steps[row].account, world)
         return
     index = min(new.leaves, LEAVES) - 1

@@ -12,6 +12,7 @@ from engine.distribution import Distribution
 from engine.kernel.tables import Op, State
 from engine.plane import Plane
 from engine.program import WAITING, Program
+from tests.books import check_messages
 from tests.workshop import (
     FAR,
     POISSON,
@@ -258,3 +259,31 @@ def test_many_messages_may_be_sent_at_once() -> None:
     held = world.pools["busy"].sum() + channels["waiting"].sum()
     assert held == channels["published"].sum()
     assert world.clock["spare"][0] == int((world.tokens["state"] == State.FREE).sum())
+
+
+def test_messages_older_than_the_retention_are_dropped_unread() -> None:
+    """A consumer that comes back late finds only what the broker has kept."""
+
+    def emit(program, place):
+        station = program.station("asynchronous.slow", "Slow", "worker", 1)
+        pool = program.pools(station, 1, 0, -1, 1)  # no worker yet
+        channel = program.channel(station, [pool], [0], 1, constant(0), retention=2.0)
+        program.step(Op.PUBLISH, site=channel, register=0)
+
+        def work_off():
+            program.journey = "worker"
+            with program.at(station, "process", background=True):
+                program.start_channel(channel, program.step(Op.REQUEUE) + 1)
+                program.hold("work", constant(1))
+                program.step(Op.ACK)
+
+        program.later(work_off)
+
+    plane = plane_of(emit, 10.0)
+    plane.advance(10.05)
+    plane.world.pools["slots"][0] = 1
+    plane.advance(20.05)
+    channel = plane.world.channels[0]
+    assert channel["expired"] == pytest.approx(80, abs=1)
+    assert channel["processed"] + channel["expired"] == channel["published"]
+    check_messages(plane)
