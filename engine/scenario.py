@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import pathlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
@@ -279,15 +280,16 @@ class Scenario(Frozen):
         for name, journey in self.journeys.items():
             starts.append(program.begin(name))
             program.journeys.append(name)
-            self.client.emit(
-                program,
-                lambda: self.edge.resolve(program),
-                functools.partial(self.emit, program, journey.steps),
-            )
+            self.client.emit(program, self, name, functools.partial(self._arrive, program, journey))
             program.flush()
         self.client.source(program, self, starts)
         self.observability.emit(program)
         return program
+
+    def _arrive(self, program: Program, journey: Journey) -> None:
+        """Emit what happens to a request that has reached the edge."""
+        self.edge.admit(program, self)
+        self.emit(program, journey.steps)
 
     def emit(self, program: Program, steps: tuple[Step, ...]) -> None:
         """Emit steps one after the other."""
@@ -316,15 +318,15 @@ def _inside(node: Any, part: str, where: str, path: str) -> Any:
 # ---------------------------------------------------------------- reading
 
 
-def parse(tree: Any) -> Scenario:
-    """Return the scenario that a tree of plain values says.
+def parse(tree: Any, folder: pathlib.Path | None = None) -> Scenario:
+    """Return the scenario that a tree of plain values says; files it names lie in a folder.
 
     Raises ScenarioError, one line naming place, value and way out.
     """
     if not isinstance(tree, dict):
         raise ScenarioError(f"a scenario is a mapping of names to values; this is {shown(tree)}")
     try:
-        return Scenario.model_validate(tree)
+        return Scenario.model_validate(tree, context={"folder": folder})
     except ValidationError as error:
         raise ScenarioError(_line(error)) from None
     except RecursionError:
