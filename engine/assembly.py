@@ -238,9 +238,11 @@ class Assembly(Layout):
         cancels: bool = False,
         otherwise: int = NOBODY,
         budget: int = NOBODY,
+        keeps: bool = False,
     ) -> int:
         """Add a rule for trying again; times in seconds; each retry takes one from the budget."""
-        return self._add("retries", (attempts, int(cancels), jitter, otherwise, budget, base, cap))
+        row = (attempts, int(cancels), jitter, otherwise, budget, int(keeps), base, cap)
+        return self._add("retries", row)
 
     def say_otherwise(self, rule: int, row: int) -> None:
         """Say where a rule goes on after its last attempt."""
@@ -288,6 +290,7 @@ class Assembly(Layout):
             0.0,
             0.0,
             retention,
+            0,
             0,
         )
         station.channel = self._add("channels", row)

@@ -32,7 +32,7 @@ PARAMETERS = {
     "groups": ("policy", "count", "draws"),
     "peers": ("max_fails", "timeout"),
     "stores": ("capacity", "ttl", "sliding", "sample", "samples", "early", "fancy"),
-    "retries": ("attempts", "cancels", "jitter", "rest", "cap"),
+    "retries": ("attempts", "cancels", "jitter", "keeps", "rest", "cap"),
     "limits": ("rate", "burst", "window"),
     "breakers": ("failures", "probes", "rest"),
     "processors": ("cores",),
@@ -119,10 +119,13 @@ class Plane:
         self._call(set_speed, processor, float(speed))
 
     def assign(self, channel: int, owners: Sequence[int]) -> None:
-        """Give a channel's partitions to pools of workers; NOBODY's wait until they are given."""
+        """Give a channel's partitions to its workers, by number; NOBODY's messages wait."""
         row = self.world.channels[channel]
         first = int(row["first"])
-        self.world.partitions["worker"][first : first + len(owners)] = owners
+        stations = self.program.stations.values()
+        workers = next(station.pools for station in stations if station.channel == channel)
+        pools = [NOBODY if owner == NOBODY else workers[owner] for owner in owners]
+        self.world.partitions["worker"][first : first + len(owners)] = pools
         self._need(len(owners))
         self._call(serve_channel, channel)
 

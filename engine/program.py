@@ -244,14 +244,16 @@ class Program(Assembly):
         cancels: bool = False,
         otherwise: Emit | None = None,
         budget: int = NOBODY,
+        keeps: bool = False,
         what: str = "attempt",
     ) -> None:
         """Emit `body` as a try that may be given up and made again; rests in seconds.
 
         What was on its way when the time-out came goes on by itself, unless it `cancels` and
-        still stands in a line.  After the last attempt `otherwise` is done, else it has failed.
+        still stands in a line; it `keeps` all that it held before, or hands it on.  After the
+        last attempt `otherwise` is done, else it has failed.
         """
-        rule = self.retry(attempts, base, cap, JITTER[jitter], cancels, NOBODY, budget)
+        rule = self.retry(attempts, base, cap, JITTER[jitter], cancels, NOBODY, budget, keeps)
         lane = NOBODY if timeout is None else self.lane()
         dist = 0 if timeout is None else self.dist(timeout)
         held = self._held

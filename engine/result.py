@@ -288,6 +288,7 @@ class Result(Measured):
             if station.channel >= 0:
                 row = self._end.channels[station.channel]
                 busy = int(sum(self._end.pools["busy"][pool] for pool in station.pools))
+                busy -= int(row["lapsed"])  # their messages have been given to others
                 rows.append(
                     {
                         "station": station.name,

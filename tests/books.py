@@ -151,7 +151,7 @@ def check_messages(plane: Plane) -> None:
         places = slice(int(row[0]), int(row[0]) + int(row[1]))
         own = [station for station in plane.program.stations.values() if station.channel == index]
         workers = {pool for station in own for pool in station.pools}
-        busy = int(world.pools["busy"][sorted(workers)].sum())
+        busy = int(world.pools["busy"][sorted(workers)].sum()) - int(channel["lapsed"])
         for name in (
             "processed",
             "dead",

@@ -15,7 +15,7 @@ import numpy as np
 from engine.kernel.agenda import wake
 from engine.kernel.compile import aside, part
 from engine.kernel.pool import unwind
-from engine.kernel.scope import disarm
+from engine.kernel.scope import die, disarm
 from engine.kernel.tables import ACCOUNTS, LEAVES, NOBODY, REGISTERS, State, Verdict
 from engine.kernel.tokens import free, fresh
 
@@ -106,8 +106,9 @@ def still(who, world):
     while token.depth > 0:
         token.depth -= 1
         disarm(who, token.depth, world)
-    unwind(who, 0, world)
     if orphan:
-        world.clock[0].wasted += 1
-    free(who, world)
+        die(who, world)
+    else:
+        unwind(who, 0, world)
+        free(who, world)
     return Verdict.OVER

@@ -9,7 +9,7 @@ from engine.kernel.compile import aside, door, entry, part
 from engine.kernel.fork import fork, gather, join, still
 from engine.kernel.ledger import check, mark, recent, stamp, verify
 from engine.kernel.limit import credit, limit
-from engine.kernel.pool import admit, release, seize
+from engine.kernel.pool import admit, release, seize, shed
 from engine.kernel.randomness import base_of, draw, uniform
 from engine.kernel.record import answered, failed, leaf
 from engine.kernel.scope import close_try, due_timer, open_try, retry_or_fail
@@ -157,6 +157,8 @@ def perform_rarely(step, row, who, world):
         return outcome(step, who, world)
     if op == Op.STILL:
         return still(who, world)
+    if op == Op.SHED:
+        return shed(step, who, world)
     if op == Op.SET:
         return set_register(step, who, world)
     if op == Op.RECENT:

@@ -8,6 +8,8 @@ FAIL  reason: why.
 A server does not know that its client has gone.  When a timer runs out, the token that is
 on its way goes on as an *orphan* that holds what it holds and dies at its DONE; an *heir*
 takes over the request and what was held before the piece began, and tries again or fails.
+Where the rule `keeps`, the orphan keeps all it holds: a worker stays busy with a message that
+has been given to another.
 Timers of one length stand in a lane, in order, so that starting one and stopping it costs
 no event.
 """
@@ -15,6 +17,7 @@ no event.
 import math
 
 from engine.kernel.agenda import put, wake
+from engine.kernel.channel import serve
 from engine.kernel.compile import aside, part
 from engine.kernel.limit import spend
 from engine.kernel.pool import leave_line, unwind
@@ -76,9 +79,13 @@ def close_try(who, world):
 @aside
 def die(who, world):
     """End an orphan: its work was for nothing."""
+    channel, worker = world.tokens[who].channel, world.holds[who, 0].pool
     unwind(who, 0, world)
     world.clock[0].wasted += 1
     free(who, world)
+    if channel != NOBODY:  # a worker whose message has long been given to another
+        world.channels[channel].lapsed -= 1
+        serve(channel, worker, world)
 
 
 @aside
@@ -239,7 +246,10 @@ def give_up(who, depth, world):
         world.spent[heir, account] = world.spent[who, account]
     for index in range(min(token.leaves, LEAVES)):
         world.leaves[heir, index] = world.leaves[who, index]
-    kept = world.scopes[who, depth].holds
+    policy = world.retries[world.steps[world.scopes[who, depth].step].jump]
+    kept = 0 if policy.keeps else world.scopes[who, depth].holds
+    if policy.keeps:
+        world.holds[heir, 0].pool = NOBODY
     for index in range(kept):
         world.holds[heir, index] = world.holds[who, index]
         world.holds[who, index].pool = NOBODY
@@ -248,9 +258,12 @@ def give_up(who, depth, world):
     new.holds, new.depth, new.reason = kept, depth + 1, Reason.TIMED_OUT
     new.queue, new.legs = NOBODY, 0
     cut_short(who, heir, world)
-    token.orphan, token.parent, token.channel = depth, NOBODY, NOBODY
-    cancels = world.retries[world.steps[world.scopes[who, depth].step].jump].cancels
-    if cancels and token.state == State.QUEUED:
+    token.orphan, token.parent = depth, NOBODY
+    if not policy.keeps:
+        token.channel = NOBODY
+    elif token.channel != NOBODY:
+        world.channels[token.channel].lapsed += 1
+    if policy.cancels and token.state == State.QUEUED:
         world.meters[world.pools[token.queue].meter].failed += 1
         leave_line(who, world)
         while token.depth > depth:

@@ -78,6 +78,7 @@ class Op(IntEnum):
     STAMP = 35
     VERIFY = 36
     UNTIL = 37
+    SHED = 38
 
 
 class Verdict(IntEnum):
@@ -282,7 +283,7 @@ Store = row(
 Entry = row(until=F8, before=I4, behind=I4)
 Victim = row(key=I4, score=I4)
 Ledger = row(first=I4, marks=I8, distinct=I8, checks=I8, stale=I8, opened=F8)
-Retry = row(attempts=I4, cancels=I4, jitter=I4, otherwise=I4, budget=I4, rest=F8, cap=F8)
+Retry = row(attempts=I4, cancels=I4, jitter=I4, otherwise=I4, budget=I4, keeps=I4, rest=F8, cap=F8)
 Limit = row(rate=F8, burst=F8, window=F8, level=F8, last=F8, count=F8, before=F8, refused=I8)
 Breaker = row(
     failures=I4,
@@ -329,6 +330,7 @@ Channel = row(
     waiting_area=F8,
     retention=F8,
     expired=I8,
+    lapsed=I8,
 )
 Partition = row(head=I4, tail=I4, waiting=I4, worker=I4)
 Message = row(root=U8, request=I8, born=F8, sent=F8, key=I4, journey=I4, visit=I4, behind=I4)
