@@ -80,9 +80,7 @@ def values(text: str, name: str) -> Any:
         raise ScenarioError(f"{name} is not YAML: {shown(str(error))}; leave tags out") from None
 
 
-def read_text(
-    text: str, name: str = "the text", folder: pathlib.Path | None = None
-) -> Scenario:
+def read_text(text: str, name: str = "the text", folder: pathlib.Path | None = None) -> Scenario:
     """Return the scenario that YAML or JSON text says; files it names lie in a folder."""
     tree = values(text, name)
     try:

@@ -83,6 +83,7 @@ class Prices(Frozen):
         default=0.03, ge=0, description="An application load balancer."
     )
     cdn_usd_per_million: float = Field(default=1.0, ge=0, description="CloudFront, HTTPS requests.")
+    waf_usd_per_million: float = Field(default=0.6, ge=0, description="AWS WAF, requests.")
     cache_usd_per_hour: float = Field(default=0.16, ge=0, description="A cache.m7g.large node.")
     database_usd_per_hour: float = Field(default=0.36, ge=0, description="A db.m6g.xlarge server.")
     search_usd_per_hour: float = Field(

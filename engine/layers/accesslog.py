@@ -26,9 +26,7 @@ LINE = re.compile(
     r'\S+ [^\[\]"]*\[(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\]'
     r' "(?:[^"\\]|\\.)*" \d{3} (?:\d+|-)(?: .*)?'
 )
-MONTHS = dict(
-    zip("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), range(1, 13), strict=True)
-)
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def read(name: str, folder: pathlib.Path | None, parts: int) -> tuple[int, ...]:
@@ -93,7 +91,7 @@ def _time_of(line: bytes, where: str) -> float | None:
     try:
         away = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
         moment = datetime(
-            int(year), MONTHS[month], int(day), int(hour), int(minute), int(second),
+            int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second),
             tzinfo=timezone(away),
         )  # fmt: skip
         return moment.astimezone(UTC).timestamp()

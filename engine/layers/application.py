@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 REPLICAS_MAX = 1000
 REPEAT_MAX = 4096
+Route = Callable[[str, "Servers", int], None]  # emit the pick of a server into a register
 BLOCK = 32  # servers are laid out in blocks, so that a run can scale out
 
 
@@ -174,42 +176,37 @@ class Call(Step):
         if not scenario.application.enabled:
             inner()
         elif program.inside("application"):
-            self._serve(program, scenario, inner, Policy.ROUND_ROBIN, 1)
+            self._serve(program, scenario, inner, picked(program, Policy.ROUND_ROBIN, 1))
         else:
-            policy, draws = scenario.edge.policy()
-            with scenario.edge.front(program):
-                scenario.client.travel(program, "to the origin")
-                scenario.edge.forward(program)
-                self._serve(program, scenario, inner, policy, draws)
+            place = functools.partial(lay_out, program, scenario, self.service)
+            serve = functools.partial(self._serve, program, scenario, inner)
+            scenario.edge.balance(program, scenario, place, self.service, serve)
 
     def _serve(
-        self, program: Program, scenario: Scenario, inner: Inner, policy: Policy, draws: int
+        self,
+        program: Program,
+        scenario: Scenario,
+        inner: Inner,
+        route: Route,
+        scale: float = 1.0,
     ) -> None:
-        """Emit a server's part; it is picked by a policy, among so many draws."""
+        """Emit a server's part, once `route` has picked it; CPU time is `scale` times as long."""
         layer = scenario.application
         service, depth = layer.services[self.service], program.depth("application")
         place = lay_out(program, scenario, self.service)
         server = program.register(f"server {depth}")
-        name = f"{self.service} {'inner' if depth else 'entry'}"
-        group = program.shared_group(name, policy, place.first, place.count, draws)
         with program.at(place.station, "handle"):
             if depth:
                 program.hold("hop", layer.hop, NETWORK)
-            program.step(
-                Op.ROUTE,
-                "route",
-                site=group,
-                register=server,
-                jump=place.first,
-                reason=program.reason("no healthy server"),
-            )
+            route(f"{self.service} {'inner' if depth else 'entry'}", place, server)
+            scale *= scenario.observability.overhead()
             self._thread(program, service, place, server)
             cpu = self.cpu_time or service.cpu_time
             if place.cpus == NOBODY:
-                program.hold("cpu", cpu)
+                program.hold("cpu", cpu, scale=scale)
             elif cpu.constant != 0:
                 program.step(Op.SEIZE, kind=WAITING, site=place.cpus, by=server)
-                program.hold("cpu", cpu)
+                program.hold("cpu", cpu, scale=scale)
                 program.step(Op.RELEASE)
             inner()
             program.step(Op.RELEASE)
@@ -276,6 +273,23 @@ class Servers:
     first: int  # pool of the first server's threads
     count: int
     cpus: int  # pool of the first server's cores, NOBODY where threads never outnumber them
+
+
+def picked(program: Program, policy: Policy, draws: int) -> Route:
+    """Return what emits the pick of a server by a policy."""
+
+    def route(name: str, place: Servers, server: int) -> None:
+        group = program.shared_group(name, policy, place.first, place.count, draws)
+        program.step(
+            Op.ROUTE,
+            "route",
+            site=group,
+            register=server,
+            jump=place.first,
+            reason=program.reason("no healthy server"),
+        )
+
+    return route
 
 
 def lay_out(program: Program, scenario: Scenario, name: str) -> Servers:

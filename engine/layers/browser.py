@@ -114,9 +114,7 @@ class BrowserCache(Component):
         help="What the browser takes for a copy of its own.",
     )
 
-    def emit(
-        self, program: Program, scenario: Scenario, journey: Journey, ask: Inner
-    ) -> None:
+    def emit(self, program: Program, scenario: Scenario, journey: Journey, ask: Inner) -> None:
         """Emit the look into the browser's cache, and the request behind a miss."""
         dataset = self._dataset(journey)
         if not self.on or dataset is None:
@@ -164,7 +162,7 @@ class Validation(Component):
         "application",
         "Checked by",
         help="Client: the page says so at once. Application: after a whole round trip, and the"
-        " server's work. Whoever trusts the page alone has no check: the application checks always.",
+        " server's work. The application checks in any case: a page can be got round.",
     )
     client_time: Time = knob(
         Distribution(constant=2), "Check in the page", unit="ms", help="What the page takes for it."
@@ -271,9 +269,7 @@ class Page(Component):
             waits = [self._load(d, trip.mean_ms) for d, trip in enumerate(round_trips)]
             starts = [(trip, w[0]) for trip, w in zip(round_trips, waits, strict=True)]
             sends = [(Distribution(constant=w[1]), 1.0) for w in waits]
-            program.step(
-                Op.HOLD, "slow start", NETWORK, dist=program.dists(starts), by=device
-            )
+            program.step(Op.HOLD, "slow start", NETWORK, dist=program.dists(starts), by=device)
             program.step(Op.HOLD, "transfer", NETWORK, dist=program.dists(sends), by=device)
 
         program.chance("first load", self.first_loads, load)

@@ -18,6 +18,7 @@ from engine.program import JITTER, NETWORK, WAITING, Program
 if TYPE_CHECKING:
     from engine.scenario import Scenario
 
+
 class Region(Frozen):
     """Where some of the users are."""
 
@@ -29,6 +30,31 @@ class Region(Frozen):
         unit="ms",
         help="From the edge in this region to where the application runs.",
     )
+    down_at_seconds: float | None = knob(
+        None,
+        "Down at",
+        unit="s",
+        low=0,
+        high=86_400,
+        step=5,
+        help="When this region's edge fails; empty: never. Whoever is sent there is refused, until"
+        " the name service sends them to another region.",
+    )
+    up_at_seconds: float | None = knob(
+        None,
+        "Up again at",
+        unit="s",
+        low=0,
+        high=86_400,
+        step=5,
+        help="When it is back; empty: never.",
+    )
+
+    def down(self, seconds: float, late: float = 0.0) -> bool:
+        """Return whether it is down at a time, for somebody who hears of it so much later."""
+        if self.down_at_seconds is None or seconds < self.down_at_seconds + late:
+            return False
+        return self.up_at_seconds is None or seconds < self.up_at_seconds + late
 
 
 class Client(Layer):
@@ -143,7 +169,7 @@ class Client(Layer):
         "Hedge after",
         unit="ms",
         help="If there is no answer by then, the same is asked a second time and the first answer"
-        " counts; empty: never. Dean and Barroso, \"The Tail at Scale\", 2013, take the P95.",
+        ' counts; empty: never. Dean and Barroso, "The Tail at Scale", 2013, take the P95.',
     )
     retry_budget: float | None = knob(
         None,
@@ -177,7 +203,14 @@ class Client(Layer):
         """Somebody has to be somewhere."""
         if not any(region.share > 0 for region in self.regions):
             raise ValueError("the shares of all regions are 0; give at least one a share above 0")
+        if not any(region.down_at_seconds is None and region.share > 0 for region in self.regions):
+            raise ValueError("all regions go down; leave down_at_seconds of at least one empty")
         return self
+
+    @property
+    def fails_over(self) -> bool:
+        """Whether some region goes down."""
+        return any(region.down_at_seconds is not None for region in self.regions)
 
     def rate_at(self, seconds: float, seed: int) -> float:
         """Return the request rate that the pattern makes of the mean at a time."""
@@ -209,8 +242,12 @@ class Client(Layer):
                 program, scenario, journey, lambda: self._try(program, attempt, in_vain)
             )
 
+        # Where a request is followed over several tries, its user has to stay the same one.
+        one_user = name in self.typing.journeys or self.fails_over
+
         def attempt() -> None:
-            self._place(program, device)
+            if not one_user:
+                self._place(program, device)
             self.validation.emit(program, scenario, journey, trip)
             self._hedged(program, lambda: trip(inner))
             if self.page.loads(name):
@@ -218,6 +255,8 @@ class Client(Layer):
 
         with program.at(web, "request"):
             self.offline.emit(program)
+            if one_user:
+                self._place(program, device)
             if name in self.typing.journeys:
                 self.typing.emit(program, ask)
             else:

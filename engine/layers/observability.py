@@ -36,6 +36,10 @@ class Observability(Layer):
             if self.traces:
                 program.station("observability.traces", "Traces", "telemetry")
 
+    def overhead(self) -> float:
+        """Return what instrumented code takes, against the same code without."""
+        return 1.0
+
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
         """Scrape."""
         if self.enabled:

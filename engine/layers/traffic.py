@@ -192,7 +192,8 @@ def switches(seed: int, calm: float, burst: float, until: float) -> tuple[float,
     The modulation of an MMPP: W. Fischer and K. Meier-Hellstern, "The Markov-modulated Poisson
     process (MMPP) cookbook", 1993.  A longer list begins like a shorter one of the same seed.
     """
-    draws, now, times = random.Random(f"bursts {seed}"), 0.0, []
+    draws, now = random.Random(f"bursts {seed}"), 0.0
+    times: list[float] = []
     while now <= until:
         now += draws.expovariate(1.0 / (burst if len(times) % 2 else calm))
         times.append(now)
