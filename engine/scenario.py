@@ -96,6 +96,11 @@ class Prices(Frozen):
     observability_usd_per_hour: float = Field(
         default=0.2, ge=0, description="A host for metrics and traces."
     )
+    samples_usd_per_million: float = Field(
+        default=0.09, ge=0, description="Managed Prometheus, samples taken in."
+    )
+    traces_usd_per_gb: float = Field(default=0.5, ge=0, description="Spans taken in; as logs.")
+    logs_usd_per_gb: float = Field(default=0.5, ge=0, description="CloudWatch Logs, taken in.")
 
 
 class Expectation(Frozen):

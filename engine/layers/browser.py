@@ -20,7 +20,6 @@ from engine.program import NETWORK, WAITING, Program
 if TYPE_CHECKING:
     from engine.scenario import Journey, Scenario
 
-EVER = Distribution(constant=1e9)  # ms, longer than any run
 FIRST_WINDOW = 14_600  # bytes: ten segments of 1,460 (RFC 6928)
 PLACES = 1 << 20  # of all browsers' copies together
 SENDS = {"write", "publish"}  # steps that change something: such an answer is not kept
@@ -67,13 +66,15 @@ class Typing(Component):
         `ask` emits a call; told True, one whose failure does no harm.
         """
         pause = Distribution(constant=self.debounce_ms)
+        # Longer than any gap, yet bounded: whoever looks when the next key is struck looks on.
+        look = Distribution(constant=50.0 * self.gap.mean_ms + 1.0)
 
         def keystroke() -> None:
             program.hold("debounce", pause, WAITING)
             program.step(Op.STILL)  # the next keystroke has come: nothing is sent for this one
             ask(True)
             program.step(Op.STILL)
-            program.hold("look at the answer", EVER, WAITING)
+            program.hold("look at the answer", look, WAITING)
 
         if self.letters > 1:
             program.attempt(

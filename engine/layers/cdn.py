@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.component import AnyStep
     from engine.scenario import Scenario
 
+LANDED_SECONDS = 1.0  # how long those who waited for an object have to take it
 STRIPES = 1024  # locks that the keys of a dataset share; two keys in flight seldom share one
 
 
@@ -139,9 +140,10 @@ class Fetch(Step):
             self._origin(program, scenario, inner)
         scenario.draw_key(program, self.dataset)
         program.step(Op.PUT, "keep", site=store, by=region)
-        if scenario.edge.cdn.stale_seconds > 0:
-            fresh = program.named[f"cdn fresh {self.dataset}"]
-            program.step(Op.PUT, "fresh", site=fresh, by=region)
+        for what in ("fresh", "landed"):
+            mark = program.named.get(f"cdn {what} {self.dataset}")
+            if mark is not None:
+                program.step(Op.PUT, what, site=mark, by=region)
 
     def _collapsed(
         self, program: Program, scenario: Scenario, store: int, region: int, inner: Inner
@@ -149,7 +151,8 @@ class Fetch(Step):
         """Emit a miss that waits for the one before it, if that is on its way already."""
         stripe, locks = self._lock(program, scenario, "collapse", None)
         program.step(Op.SEIZE, kind=WAITING, site=locks, by=stripe)
-        there = program.step(Op.GET, "get again", site=store, by=region)
+        landed = program.named[f"cdn landed {self.dataset}"]
+        there = program.step(Op.GET, "get again", site=landed, by=region)
         self._refill(program, scenario, store, region, inner)
         program.patch(there, jump=program.here)
         program.step(Op.RELEASE)
@@ -167,13 +170,24 @@ class Fetch(Step):
         fresh = program.named[f"cdn fresh {self.dataset}"]
         known = program.step(Op.GET, "fresh?", site=fresh, by=region)
 
+        def begin() -> None:
+            program.step(
+                Op.SEIZE,
+                site=program.named[f"cdn renew {self.dataset}"],
+                by=program.register("stripe"),
+            )
+
+        def leave() -> None:
+            program.step(Op.LEAVE)
+
         def renew() -> None:
             with program.at(station, "revalidate", background=True):
                 scenario.draw_key(program, self.dataset)
-                stripe, locks = self._lock(program, scenario, "renew", 0)
-                program.step(Op.SEIZE, kind=WAITING, site=locks, by=stripe)
+                self._lock(program, scenario, "renew", 0)
+                program.attempt(begin, otherwise=leave, what="renew")  # unless another is at it
                 self._refill(program, scenario, store, region, inner)
                 program.step(Op.RELEASE)
+                leave()
 
         program.together([lambda: None, renew], needed=1)
         program.patch(known, jump=program.here)
@@ -207,17 +221,23 @@ class Fetch(Step):
             ]
             program.named[name] = stores[0]
             if cdn.stale_seconds > 0:
-                self._fresh(program, scenario, station)
+                self._marks(program, scenario, station, "fresh", cdn.ttl_seconds)
+            if cdn.collapse:
+                lives = min(LANDED_SECONDS, cdn.ttl_seconds + cdn.stale_seconds)
+                self._marks(program, scenario, station, "landed", lives)
         return program.named[name]
 
-    def _fresh(self, program: Program, scenario: Scenario, station: Station) -> None:
-        """Lay out what each region knows of freshness; it takes no room and is no look-up."""
+    def _marks(
+        self, program: Program, scenario: Scenario, station: Station, what: str, seconds: float
+    ) -> None:
+        """Lay out what each region knows of its objects; that takes no room and is no look-up."""
         cdn, keys = scenario.edge.cdn, scenario.datasets[self.dataset].keys
-        ttl = Distribution(constant=cdn.ttl_seconds * 1e3)
-        marks = [program.store(station, keys, keys, ttl, cdn.warm) for _ in scenario.client.regions]
+        ttl = Distribution(constant=seconds * 1e3)
+        warm = cdn.warm and what == "fresh"
+        marks = [program.store(station, keys, keys, ttl, warm) for _ in scenario.client.regions]
         for mark in marks:
             station.stores.remove(mark)
-        program.named[f"cdn fresh {self.dataset}"] = marks[0]
+        program.named[f"cdn {what} {self.dataset}"] = marks[0]
 
     def _shielded(self, program: Program, scenario: Scenario, inner: Inner) -> None:
         """Emit the look-up at the shield, and the origin behind a miss there."""

@@ -237,11 +237,6 @@ class Client(Layer):
             there()
             program.step(Op.HOLD, "answer", NETWORK, dist=halves, by=device)
 
-        def ask(in_vain: bool = False) -> None:
-            self.cache.emit(
-                program, scenario, journey, lambda: self._try(program, attempt, in_vain)
-            )
-
         # Where a request is followed over several tries, its user has to stay the same one.
         one_user = name in self.typing.journeys or self.fails_over
 
@@ -250,8 +245,14 @@ class Client(Layer):
                 self._place(program, device)
             self.validation.emit(program, scenario, journey, trip)
             self._hedged(program, lambda: trip(inner))
+
+        def fetch(in_vain: bool) -> None:
+            self._try(program, attempt, in_vain)
             if self.page.loads(name):
                 self.page.emit(program, [self.web_round_trip, self.mobile_round_trip], device)
+
+        def ask(in_vain: bool = False) -> None:
+            self.cache.emit(program, scenario, journey, lambda: fetch(in_vain))
 
         with program.at(web, "request"):
             self.offline.emit(program)
