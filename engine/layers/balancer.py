@@ -240,8 +240,8 @@ class Balancer(Component):
         policy, draws = self.picked_by()
         group = program.shared_group(name, policy, place.first, place.count, draws)
         if tried:
-            count = min(WATCHED, place.count)
-            program.watch(group, place.first, count, self.max_fails, self.fail_timeout_seconds)
+            watched = place.count if self.max_fails else min(WATCHED, place.count)
+            program.watch(group, place.first, watched, self.max_fails, self.fail_timeout_seconds)
         program.step(
             Op.ROUTE,
             "route",
