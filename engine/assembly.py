@@ -1,77 +1,31 @@
-"""Assembly: the tables behind a program, row by row, and the world that they become."""
+"""Assembly: the nouns of the data plane, each added to the tables with a word of its own."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.distribution import Distribution, zipf
-from engine.kernel import tables
-from engine.kernel.tables import NOBODY, Policy
-from engine.kernel.world import World
+from engine.distribution import Distribution
+from engine.errors import ScenarioError
+from engine.kernel.tables import NOBODY, VICTIMS, WATCHED, Keep, Policy, Sample
+from engine.layout import Layout, Station, label_hash
 
-TABLES = (
-    "dists",
-    "pools",
-    "groups",
-    "choices",
-    "keyspaces",
-    "stores",
-    "ledgers",
-    "retries",
-    "lanes",
-    "channels",
-    "partitions",
-    "sources",
-)
+__all__ = ["KEEPS", "Assembly", "Station", "label_hash"]
+
+# How a store that is full makes room: which keys it keeps, and how it samples.
+KEEPS: dict[str, tuple[Keep, Sample]] = {
+    "lru": (Keep.RECENT, Sample.RANDOM),
+    "fifo": (Keep.OLDEST, Sample.RANDOM),
+    "random": (Keep.SAMPLED, Sample.RANDOM),
+    "redis_lru": (Keep.SAMPLED, Sample.LRU),
+    "redis_lfu": (Keep.SAMPLED, Sample.LFU),
+    "static": (Keep.STATIC, Sample.RANDOM),
+}
 
 
-@functools.cache
-def label_hash(label: str) -> int:
-    """Return the 64 bits that stand for a label in the kernel, the same everywhere."""
-    return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest(), "little")
-
-
-@dataclass
-class Station:
-    """A place on the map: what a component is called and where its numbers are kept."""
-
-    name: str
-    title: str
-    layer: str
-    kind: str
-    instances: int = 1
-    meter: int = NOBODY
-    pools: list[int] = field(default_factory=list)  # of each instance that is on
-    stores: list[int] = field(default_factory=list)
-    channel: int = NOBODY
-    cpus: list[int] = field(default_factory=list)  # of each instance, where they are pools
-
-
-class Assembly:
-    """Tables under construction."""
-
-    def __init__(self) -> None:
-        self.stations: dict[str, Station] = {}
-        self.named: dict[str, int] = {}  # places that others ask for by name
-        self.warm: list[tuple[int, float]] = []  # (store, time to live) to begin filled
-        self._steps: list[dict[str, float]] = []
-        self._rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in TABLES}
-        self._samples: list[float] = []
-        self._chances: list[float] = []
-        self._popular: list[tuple[int, float]] = []
-        self._lookups: list[np.ndarray] = []
-        self._sizes: Counter[str] = Counter()
-        self._starts: list[int] = []
-        self._known: dict[object, int] = {}
-        self._meters = 0
-        self._legs_max = 1
-        self._publishes = 0
+class Assembly(Layout):
+    """Adds pools, groups, stores, channels and their like."""
 
     def dist(self, time: Distribution, scale: float = 1.0) -> int:
         """Add a distribution; equal ones stand apart, so that one can change on its own."""
@@ -139,7 +93,7 @@ class Assembly:
 
     def group(self, policy: Policy, first: int, count: int, draws: int = 2) -> int:
         """Add a group of `count` pools from `first` on, to pick from."""
-        return self._add("groups", (policy, first, count, draws, 0))
+        return self._add("groups", (policy, first, count, draws, 0, 0))
 
     def shared_group(self, name: str, policy: Policy, first: int, count: int, draws: int) -> int:
         """Return the group of this name, made on first use."""
@@ -147,6 +101,46 @@ class Assembly:
         if known not in self._known:
             self._known[known] = self.group(policy, first, count, draws)
         return self._known[known]
+
+    def watch(
+        self, group: int, first: int, count: int, max_fails: int, fail_timeout_seconds: float
+    ) -> None:
+        """Watch the servers of a group: passive health checks, as nginx does them.
+
+        A server alone is never left alone (ngx_http_upstream_round_robin.c: `peers->single`).
+        """
+        if count > WATCHED:
+            raise ScenarioError(
+                f"edge.balancer.max_fails watches up to {WATCHED} servers, not {count};"
+                " set it to 0 or have fewer"
+            )
+        *row, _ = self._rows["groups"][group]
+        self._rows["groups"][group] = (*row, 1)
+        fails = max_fails if count > 1 else 0
+        for pool in range(first, first + count):
+            self._watched[pool] = (0, fails, fail_timeout_seconds, -1e18, -1e18)
+
+    def limit(self, rate: float, burst: float, clients: int = 1, window: float = 0.0) -> int:
+        """Add limits of so many a second, one a client; return the first."""
+        first = len(self._rows["limits"])
+        for _ in range(clients):
+            self._add("limits", (rate, burst, window, burst, 0.0, 0.0, 0.0, 0))
+        return first
+
+    def breaker(self, failures: int = 5, rest_seconds: float = 30.0, probes: int = 1) -> int:
+        """Add a circuit breaker, closed."""
+        row = (failures, probes, 0, 0, 0, 0, rest_seconds, 0.0, 0, 0)
+        return self._add("breakers", row)
+
+    def processors(self, station: Station, count: int, cores: int, laid: int = 0) -> int:
+        """Lay out processors that share their cores, one a server; return the first."""
+        laid = max(laid, count)
+        pools = self.pools(station, laid, cores, NOBODY, 0, (1,), self.meter())
+        station.cpus = list(range(pools, pools + count))
+        first = len(self._rows["processors"])
+        for pool in range(pools, pools + laid):
+            self._add("processors", (cores, 0, NOBODY, NOBODY, pool, NOBODY, 0.0, 0.0, 1.0))
+        return first
 
     def choice(self, weights: Sequence[float]) -> int:
         """Add a choice by weight."""
@@ -170,9 +164,30 @@ class Assembly:
         return self._extend("lookups", self._lookups, table.astype(np.int32))
 
     def store(
-        self, station: Station, keys: int, capacity: int, ttl: Distribution, warm: bool = False
+        self,
+        station: Station,
+        keys: int,
+        capacity: int,
+        ttl: Distribution,
+        warm: bool = False,
+        *,
+        policy: str = "lru",
+        samples: int = 5,
+        sliding: bool = False,
+        early_ms: float = 0.0,
+        personal: bool = False,
     ) -> int:
-        """Add a store of at most `capacity` of `keys` keys; a warm one begins filled."""
+        """Add a store of at most `capacity` of `keys` keys; a warm one begins filled.
+
+        `policy` says which key goes when it is full (KEEPS); a sliding one gives a key its whole
+        time to live again at every hit; `early_ms` is the mean lead of early expiry (XFetch); a
+        personal one holds a copy for each user, `keys` places in all.
+        """
+        keep, sample = KEEPS[policy] if capacity < keys else (Keep.ALL, Sample.RANDOM)
+        sampled = keep == Keep.SAMPLED
+        residents, victims = self._sizes["residents"], self._sizes["victims"]
+        self._sizes["residents"] += capacity * sampled
+        self._sizes["victims"] += VICTIMS * sampled
         index = self._add(
             "stores",
             (
@@ -184,7 +199,16 @@ class Assembly:
                 NOBODY,
                 station.meter,
                 self.dist(ttl),
-                int(capacity < keys),
+                keep,
+                int(sampled or sliding or early_ms > 0),
+                int(personal),
+                int(sliding),
+                sample,
+                samples,
+                residents,
+                victims,
+                early_ms / 1e3,
+                0,
                 0,
                 0,
                 0,
@@ -194,7 +218,7 @@ class Assembly:
         )
         self._sizes["entries"] += keys
         station.stores.append(index)
-        if warm and ttl.mean_ms > 0:
+        if (warm or keep == Keep.STATIC) and ttl.mean_ms > 0:
             self.warm.append((index, ttl.mean_ms / 1e3))
         return index
 
@@ -213,9 +237,17 @@ class Assembly:
         jitter: int = 0,
         cancels: bool = False,
         otherwise: int = NOBODY,
+        budget: int = NOBODY,
+        keeps: bool = False,
     ) -> int:
-        """Add a rule for trying again; times in seconds."""
-        return self._add("retries", (attempts, int(cancels), jitter, otherwise, 0, base, cap))
+        """Add a rule for trying again; times in seconds; each retry takes one from the budget."""
+        row = (attempts, int(cancels), jitter, otherwise, budget, int(keeps), base, cap)
+        return self._add("retries", row)
+
+    def say_otherwise(self, rule: int, row: int) -> None:
+        """Say where a rule goes on after its last attempt."""
+        attempts, cancels, jitter, _, *rest = self._rows["retries"][rule]
+        self._rows["retries"][rule] = (attempts, cancels, jitter, row, *rest)
 
     def lane(self) -> int:
         """Add a lane for timers of one length."""
@@ -229,8 +261,12 @@ class Assembly:
         attempts: int,
         again: Distribution,
         room: int = NOBODY,
+        retention: float = 0.0,
     ) -> int:
-        """Add a channel whose partition p is served by `workers[owners[p]]`."""
+        """Add a channel whose partition p is served by `workers[owners[p]]`.
+
+        Messages that wait longer than `retention` seconds are dropped; 0: none are.
+        """
         first = len(self._rows["partitions"])
         for owner in owners:
             self._add("partitions", (NOBODY, NOBODY, 0, workers[owner]))
@@ -253,6 +289,9 @@ class Assembly:
             0,
             0.0,
             0.0,
+            retention,
+            0,
+            0,
         )
         station.channel = self._add("channels", row)
         return station.channel
@@ -300,137 +339,3 @@ class Assembly:
         self._legs_max = max(self._legs_max, len(starts) * repeat)
         self._starts.extend(starts)
         return len(self._starts) - len(starts)
-
-    def _add(self, table: str, row: tuple[float, ...]) -> int:
-        self._rows[table].append(row)
-        return len(self._rows[table]) - 1
-
-    def _extend(self, name: str, parts: list[np.ndarray], part: np.ndarray) -> int:
-        first = self._sizes[name]
-        parts.append(part)
-        self._sizes[name] += len(part)
-        return first
-
-    # ------------------------------------------------------------ the whole
-
-    @property
-    def channels(self) -> list[tuple[float, ...]]:
-        """The rows of all channels."""
-        return self._rows["channels"]
-
-    @property
-    def reserve(self) -> int:
-        """How many tokens one event may need at most."""
-        return self._legs_max + self._publishes + 8
-
-    def assemble(
-        self, seed: int, journeys_count: int, reasons_count: int, tokens: int, messages: int
-    ) -> World:
-        """Return the arrays of a run that has not begun."""
-        journeys = journeys_count
-        places = tables.STRATA + reasons_count + 1
-        traces = np.zeros((journeys, places), tables.Trace)
-        traces["request"] = NOBODY
-        entries = np.zeros(max(1, self._sizes["entries"]), tables.Entry)
-        entries["before"] = entries["behind"] = -2
-        popularity, guides = popularities(tuple(self._popular))
-        clock = np.zeros(1, tables.Clock)
-        clock["seed"] = np.uint64(label_hash(f"seed {seed}"))
-        clock["spare"], clock["spare_messages"] = tokens, messages
-        return World(
-            clock=clock,
-            steps=self._step_table(),
-            visits=np.zeros(max(1, len(self._steps)), np.int64),
-            dists=self._table("dists", tables.Dist),
-            samples=np.array(self._samples or [0.0]),
-            due=np.zeros(tokens + 256),
-            order=np.zeros(tokens + 256, np.int64),
-            who=np.zeros(tokens + 256, np.int64),
-            tokens=chained(np.zeros(tokens, tables.Token)),
-            registers=np.zeros((tokens, tables.REGISTERS), np.int32),
-            holds=np.zeros((tokens, tables.HOLDS), tables.Hold),
-            scopes=np.zeros((tokens, tables.SCOPES), tables.Scope),
-            spent=np.zeros((tokens, tables.ACCOUNTS), np.float32),
-            leaves=np.zeros((tokens, tables.LEAVES), tables.Leaf),
-            pools=self._table("pools", tables.Pool),
-            groups=self._table("groups", tables.Group),
-            choices=self._table("choices", tables.Choice),
-            chances=np.array(self._chances or [1.0]),
-            keyspaces=self._table("keyspaces", tables.Keyspace),
-            popularity=popularity,
-            guides=guides,
-            lookups=joined(self._lookups, np.int32),
-            stores=self._table("stores", tables.Store),
-            entries=entries,
-            ledgers=self._table("ledgers", tables.Ledger),
-            marks=np.full(max(1, self._sizes["marks"]), -1e18),
-            retries=self._table("retries", tables.Retry),
-            lanes=self._table("lanes", tables.Lane),
-            channels=self._table("channels", tables.Channel),
-            partitions=self._table("partitions", tables.Partition),
-            messages=chained(np.zeros(messages, tables.Message)),
-            sources=self._table("sources", tables.Source),
-            starts=np.array(self._starts or [0], np.int64),
-            journeys=np.zeros(journeys, tables.Journey),
-            reasons=np.zeros((journeys, reasons_count + 1), np.int64),
-            latency=np.zeros((journeys, tables.BINS), np.int64),
-            window=np.zeros(tables.BINS, np.int64),
-            shares=np.zeros((journeys, tables.STRATA, tables.ACCOUNTS)),
-            meters=np.zeros(max(1, self._meters), tables.Meter),
-            waits=np.zeros((max(1, self._meters), tables.BINS), np.int64),
-            stays=np.zeros((max(1, self._meters), tables.BINS), np.int64),
-            traces=traces,
-            trace_leaves=np.zeros(
-                (journeys * places, tables.LEAVES + tables.BACKGROUND), tables.Leaf
-            ),
-            kept=np.full(tables.KEPT_INDEX, NOBODY, np.int64),
-        )
-
-    def _step_table(self) -> np.ndarray:
-        steps = np.zeros(len(self._steps), tables.Step)
-        defaults = {
-            "op": 0,
-            "site": 0,
-            "by": 0,
-            "jump": 0,
-            "dist": 0,
-            "account": 0,
-            "reason": 0,
-            "register": 0,
-            "number": 0.0,
-            "label": 0,
-        }
-        names = tables.Step.names
-        assert names is not None
-        for name in names:
-            values = [step.get(name, defaults[name]) for step in self._steps]
-            steps[name] = np.array(values, np.uint64 if name == "label" else None)
-        return steps
-
-    def _table(self, name: str, dtype: np.dtype) -> np.ndarray:
-        rows = self._rows[name]
-        return np.array(rows, dtype)
-
-
-def chained(rows: np.ndarray, first: int = 0) -> np.ndarray:
-    """Chain free rows through `behind`, from index `first` on."""
-    rows["behind"] = np.arange(first + 1, first + len(rows) + 1)
-    rows["behind"][-1:] = NOBODY
-    if "order" in (rows.dtype.names or ()):
-        rows["order"] = NOBODY
-    return rows
-
-
-@functools.lru_cache(maxsize=16)
-def popularities(spaces: tuple[tuple[int, float], ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the popularity tables of several keyspaces end to end; runs share them."""
-    parts = [zipf(keys, exponent) for keys, exponent in spaces]
-    tables_of = joined([p for p, _ in parts], np.float64), joined([g for _, g in parts], np.int32)
-    for table in tables_of:
-        table.flags.writeable = False
-    return tables_of
-
-
-def joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
-    """Return arrays end to end; never an empty one."""
-    return np.concatenate(parts) if parts else np.zeros(1, dtype)

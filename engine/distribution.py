@@ -168,7 +168,7 @@ def _from_number(value: object) -> object:
 
 
 Time = Annotated[Distribution, BeforeValidator(_from_number)]
-Jitter = Literal["none", "full", "equal"]
+Jitter = Literal["none", "full", "equal", "decorrelated"]
 
 
 @functools.lru_cache(maxsize=32)

@@ -1,10 +1,9 @@
 """The data plane as the control plane sees it: advance it, read it, change it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from engine.assembly import chained
 from engine.kernel.loop import (
     add_users,
     launch,
@@ -14,9 +13,13 @@ from engine.kernel.loop import (
     serve_channel,
     serve_line,
 )
-from engine.kernel.tables import NOBODY
+from engine.kernel.sample import FIRST_COUNT
+from engine.kernel.share import set_speed
+from engine.kernel.store import ABSENT
+from engine.kernel.tables import NOBODY, VICTIMS, Keep, Sample
 from engine.kernel.world import World
 from engine.layers.data import scattered
+from engine.layout import chained
 from engine.program import Program
 
 TOKENS_MAX = 1 << 22  # requests in flight; beyond it the run stops with a clear word
@@ -27,9 +30,13 @@ PARAMETERS = {
     "dists": ("family", "first", "count", "a", "b", "c"),
     "pools": ("slots", "room", "weight", "ceiling", "backup"),
     "groups": ("policy", "count", "draws"),
-    "stores": ("capacity", "ttl"),
-    "retries": ("attempts", "cancels", "jitter", "rest", "cap"),
-    "channels": ("workers", "again", "attempts", "room"),
+    "peers": ("max_fails", "timeout"),
+    "stores": ("capacity", "ttl", "sliding", "sample", "samples", "early", "fancy"),
+    "retries": ("attempts", "cancels", "jitter", "keeps", "rest", "cap"),
+    "limits": ("rate", "burst", "window"),
+    "breakers": ("failures", "probes", "rest"),
+    "processors": ("cores",),
+    "channels": ("workers", "again", "attempts", "room", "retention"),
     "partitions": ("worker",),
 }
 
@@ -37,10 +44,12 @@ PARAMETERS = {
 LAYOUT = {
     "keyspaces": ("first", "count", "guides"),
     "choices": ("first", "count"),
-    "stores": ("first", "keys", "bounded"),
+    "stores": ("first", "keys", "bounded", "personal", "residents", "victims"),
     "ledgers": ("first",),
-    "groups": ("first",),
+    "groups": ("first", "watched"),
     "pools": ("meter",),
+    "retries": ("budget",),
+    "processors": ("pool",),
     "channels": ("first", "partitions", "start", "meter"),
     "sources": ("users", "journeys", "starts", "arrive"),
 }
@@ -104,6 +113,40 @@ class Plane:
         for index in range(count):
             self._call(launch, self.program.named[name], index, 0)
 
+    def set_speed(self, processor: int, speed: float) -> None:
+        """Let a processor go on at another speed; 0 is a standstill from which it goes on later."""
+        self._room_on_agenda(1)
+        self._call(set_speed, processor, float(speed))
+
+    def assign(self, channel: int, owners: Sequence[int]) -> None:
+        """Give a channel's partitions to its workers, by number; NOBODY's messages wait."""
+        row = self.world.channels[channel]
+        first = int(row["first"])
+        stations = self.program.stations.values()
+        workers = next(station.pools for station in stations if station.channel == channel)
+        pools = [NOBODY if owner == NOBODY else workers[owner] for owner in owners]
+        self.world.partitions["worker"][first : first + len(owners)] = pools
+        self._need(len(owners))
+        self._call(serve_channel, channel)
+
+    def mark_up(self, pool: int, up: bool) -> None:
+        """Let balancers pick a server, or not; what it has in hand it finishes."""
+        self.world.pools["up"][pool] = int(up)
+
+    def empty(self, store: int) -> int:
+        """Forget every key of a store, as FLUSHALL does; return how many there were."""
+        row = self.world.stores[store]
+        first, keys = int(row["first"]), int(row["keys"])
+        entries = self.world.entries[first : first + keys]
+        entries["until"] = 0.0
+        entries["before"] = entries["behind"] = ABSENT
+        held = int(row["count"])
+        row["count"], row["head"], row["tail"] = 0, NOBODY, NOBODY
+        if row["bounded"] == Keep.SAMPLED:
+            victims = int(row["victims"])
+            self.world.victims["key"][victims : victims + VICTIMS] = NOBODY
+        return held
+
     def adopt(self, program: Program) -> bool:
         """Take over the parameters of a program of the same shape; False if it has another."""
         if not self.program.same_shape(program):
@@ -153,10 +196,23 @@ class Plane:
         entries = self.world.entries[first : first + count]
         spread = scattered(np.arange(count)).astype(float) / 2.0**64
         entries["until"] = ttl_seconds * spread
+        if store["bounded"] == Keep.STATIC:
+            entries["until"] = np.inf
+        if store["bounded"] == Keep.SAMPLED:
+            self._fill_sampled(store, entries)
+            return
         entries["before"] = np.arange(-1, count - 1)
         entries["behind"] = np.arange(1, count + 1)
         entries["behind"][-1] = NOBODY
         store["count"], store["head"], store["tail"] = count, 0, count - 1
+
+    def _fill_sampled(self, store: np.void, entries: np.ndarray) -> None:
+        """Put a store's most popular keys among the residents of one that samples."""
+        count, first = len(entries), int(store["residents"])
+        self.world.residents[first : first + count] = np.arange(count)
+        entries["before"] = np.arange(count)
+        entries["behind"] = FIRST_COUNT if store["sample"] == Sample.LFU else 0
+        store["count"] = count
 
     def _add_users(self, source: int, count: int) -> None:
         self._need(count)

@@ -10,22 +10,26 @@ component leaves the draws of all others as they were.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from engine.assembly import Assembly, Station, label_hash
-from engine.distribution import Distribution
+from engine.distribution import Distribution, Jitter
 from engine.errors import ScenarioError
 from engine.kernel import tables
-from engine.kernel.tables import HOLDS, NOBODY, SCOPES, Op, Reason
+from engine.kernel.tables import HOLDS, NOBODY, SCOPES, About, Op, Reason
 from engine.kernel.world import World
+
+Emit = Callable[[], None]
 
 SHAPE = ("op", "site", "by", "jump", "register", "label")
 LAYERS = ("client", "edge", "application", "cache", "asynchronous", "data", "observability")
 WAITING, WORKING, NETWORK = 0, 1, 2
 KINDS = ("waiting", "working", "network")
+JITTER: dict[Jitter, int] = {"none": 0, "full": 1, "equal": 2, "decorrelated": 3}
+ABOUT = {"user": About.USER, "request": About.REQUEST, "newest": About.NEWEST}
 REASONS = {
     "timed out": Reason.TIMED_OUT,
     "queue full": Reason.REFUSED,
@@ -159,6 +163,10 @@ class Program(Assembly):
         self._held += (op == Op.SEIZE) - (op == Op.RELEASE)
         self._tries += (op == Op.TRY) - (op == Op.DONE)
         self._publishes += op == Op.PUBLISH
+        self._check_width()
+
+    def _check_width(self) -> None:
+        """Raise if a token would have to hold more than the kernel's tables have room for."""
         if self._held > HOLDS or self._tries > SCOPES:
             raise ScenarioError(
                 f"journeys.{self.journey} nests calls too deep: a request can hold {HOLDS} threads,"
@@ -194,6 +202,11 @@ class Program(Assembly):
         self.patch(row, label=label_hash(f"{self.journey}/key of {dataset}"))
         self._key = dataset
 
+    def key_by(self, what: Literal["user", "request", "newest"], keys: int) -> None:
+        """Let the token's key be who asks, the request's number, or the newest thing there is."""
+        self.step(Op.KEY, register=ABOUT[what], jump=keys)
+        self.forget_key()
+
     def forget_key(self) -> None:
         """Draw keys anew from here on: ways with different keys may meet here."""
         self._key = ""
@@ -208,13 +221,101 @@ class Program(Assembly):
         self.forget_key()
         return self.here
 
-    def chance(self, what: str, probability: float, body: Callable[[], None]) -> None:
-        """Do `body` with a probability; nothing is drawn where it is 0."""
+    def chance(self, what: str, probability: float, body: Emit, *, always: bool = False) -> None:
+        """Do `body` with a probability; nothing is drawn where it is 0.
+
+        `always`: it comes out alike at every try and delivery, as with a poison message.
+        """
         if probability <= 0:
             return
-        row = self.step(Op.CHANCE, what, number=1.0 - probability)
+        row = self.step(Op.CHANCE, what, number=1.0 - probability, register=int(always))
         body()
         self.patch(row, jump=self.here)
+
+    def attempt(
+        self,
+        body: Emit,
+        *,
+        timeout: Distribution | None = None,
+        attempts: int = 1,
+        base: float = 0.0,
+        cap: float = 0.0,
+        jitter: Jitter = "full",
+        cancels: bool = False,
+        otherwise: Emit | None = None,
+        budget: int = NOBODY,
+        keeps: bool = False,
+        what: str = "attempt",
+    ) -> None:
+        """Emit `body` as a try that may be given up and made again; rests in seconds.
+
+        What was on its way when the time-out came goes on by itself, unless it `cancels` and
+        still stands in a line; it `keeps` all that it held before, or hands it on.  After the
+        last attempt `otherwise` is done, else it has failed.
+        """
+        rule = self.retry(attempts, base, cap, JITTER[jitter], cancels, NOBODY, budget, keeps)
+        lane = NOBODY if timeout is None else self.lane()
+        dist = 0 if timeout is None else self.dist(timeout)
+        held = self._held
+        self.step(Op.TRY, what, WAITING, site=lane, dist=dist, jump=rule)
+        body()
+        self.step(Op.DONE)
+        if otherwise is None:
+            return
+        over = self.step(Op.GO)
+        self._held = held
+        self.say_otherwise(rule, self.here)
+        self.forget_key()
+        otherwise()
+        self.patch(over, jump=self.here)
+        self.forget_key()
+
+    def guarded(self, breaker: int, body: Emit, reason: str, by: int = 0) -> None:
+        """Emit `body` behind a circuit breaker; `reason` is why it fails while that is open."""
+        self.step(Op.PASS, site=breaker, by=by, reason=self.reason(reason))
+
+        def went_wrong() -> None:
+            self.step(Op.REPORT, site=breaker, by=by, number=0)
+            self.step(Op.FAIL)
+
+        self.attempt(body, otherwise=went_wrong, what="guarded")
+        self.step(Op.REPORT, site=breaker, by=by, number=1)
+
+    def compute(self, what: str, processor: int, by: int, time: Distribution) -> None:
+        """Emit a job on a processor that shares its cores; `by` tells which of several."""
+        if time.constant == 0:
+            return
+        self._held += 1  # a job stands where one more thing held would
+        self._check_width()
+        self.step(Op.SHARE, what, site=processor, by=by, dist=self.dist(time))
+        self._held -= 1
+
+    def together(
+        self, bodies: Sequence[Emit], needed: int = 0, repeat: int = 1, number_in: int = 0
+    ) -> None:
+        """Emit bodies side by side, each a leg of its own, each so many times.
+
+        It goes on when `needed` legs have succeeded, 0 for all; the others run on for nothing.
+        `number_in` is a register that tells each leg its number, from 0 on.
+        """
+        node, journey = self._node, self.journey
+        fork = self.step(
+            Op.FORK, kind=WAITING, jump=len(bodies), register=repeat, number=needed, by=number_in
+        )
+        self.step(Op.GATHER)
+        self.later(lambda: self._emit_legs(bodies, repeat, fork, node, journey))
+
+    def _emit_legs(
+        self, bodies: Sequence[Emit], repeat: int, fork: int, node: int, journey: str
+    ) -> None:
+        """Emit each leg under the visit that it parts from; it draws the same keys again."""
+        starts = []
+        for body in bodies:
+            starts.append(self.begin(journey))
+            with self.beside(node):
+                body()
+                self.step(Op.JOIN)
+        self.patch(fork, site=self.legs(starts, repeat))
 
     # ------------------------------------------------------------ the whole
 

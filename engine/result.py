@@ -282,12 +282,13 @@ class Result(Measured):
 
     @functools.cached_property
     def messages(self) -> pd.DataFrame:
-        """Every message: published = processed + dead + waiting + in progress + delayed."""
+        """Every message: each one published is in just one of the columns up to `expired`."""
         rows = []
         for station in self.program.stations.values():
             if station.channel >= 0:
                 row = self._end.channels[station.channel]
                 busy = int(sum(self._end.pools["busy"][pool] for pool in station.pools))
+                busy -= int(row["lapsed"])  # their messages have been given to others
                 rows.append(
                     {
                         "station": station.name,
@@ -300,6 +301,7 @@ class Result(Measured):
                                 "dead",
                                 "waiting",
                                 "delayed",
+                                "expired",
                                 "redelivered",
                                 "refused",
                             )
@@ -307,7 +309,8 @@ class Result(Measured):
                     }
                 )
         columns = ["station", "published", "processed", "dead", "waiting", "in_progress", "delayed"]
-        return pd.DataFrame(rows, columns=[*columns, "redelivered", "refused"]).set_index("station")
+        more = ["expired", "redelivered", "refused"]
+        return pd.DataFrame(rows, columns=[*columns, *more]).set_index("station")
 
     @functools.cached_property
     def figures(self) -> pd.DataFrame:

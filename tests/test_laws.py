@@ -92,7 +92,8 @@ def test_the_result_says_what_the_tables_say(scenario, seed) -> None:
     assert (by_reason == books["failed"]).all()
     assert (books["started"] == books[["answered", "failed", "in_flight"]].sum(axis=1)).all()
     letters = result.messages
-    where = letters[["processed", "dead", "waiting", "in_progress", "delayed"]].sum(axis=1)
+    places = ["processed", "dead", "waiting", "in_progress", "delayed", "expired"]
+    where = letters[places].sum(axis=1)
     assert (letters["published"] == where).all()
 
 

@@ -6,7 +6,8 @@ REQUEUE  puts a message that failed back into its partition.
 
 A partition is served by one worker, in order (Kafka); a shared channel has one partition
 that all its workers take from (RabbitMQ, SQS).  Delivery is at least once: a message whose
-processing fails is delivered again, at most `attempts` times, then dead-lettered.
+processing fails is delivered again, at most `attempts` times, then dead-lettered.  With a
+retention, a message that has waited longer is dropped unread.
 """
 
 from engine.kernel.agenda import wake
@@ -72,9 +73,13 @@ def tally(channel, now):
 @aside
 def serve(channel_index, worker, world):
     """Let a worker take the oldest message of its partitions, if it is free and there is one."""
+    if worker == NOBODY:
+        return
     channel, pool = world.channels[channel_index], world.pools[worker]
     if channel.waiting == 0 or pool.busy >= pool.slots:
         return
+    if channel.retention > 0.0:
+        expire(channel_index, world)
     best = NOBODY
     for place in range(channel.first, channel.first + channel.partitions):
         partition = world.partitions[place]
@@ -89,6 +94,35 @@ def serve(channel_index, worker, world):
 
 
 @aside
+def expire(channel_index, world):
+    """Drop the messages that are older than the channel's retention."""
+    clock, channel = world.clock[0], world.channels[channel_index]
+    for place in range(channel.first, channel.first + channel.partitions):
+        partition = world.partitions[place]
+        while partition.head != NOBODY:
+            index = partition.head
+            message = world.messages[index]
+            if clock.now - message.born <= channel.retention:
+                break
+            unhook(partition, message)
+            tally(channel, clock.now)
+            channel.waiting -= 1
+            channel.expired += 1
+            message.behind = clock.free_message
+            clock.free_message = index
+            clock.spare_messages += 1
+
+
+@part
+def unhook(partition, message):
+    """Take the first message out of a partition."""
+    partition.head = message.behind
+    if partition.head == NOBODY:
+        partition.tail = NOBODY
+    partition.waiting -= 1
+
+
+@aside
 def deliver(channel_index, place, worker, world):
     """Take a partition's first message and let a token work on it."""
     clock, channel, partition = (
@@ -98,17 +132,14 @@ def deliver(channel_index, place, worker, world):
     )
     index = partition.head
     message = world.messages[index]
-    partition.head = message.behind
-    if partition.head == NOBODY:
-        partition.tail = NOBODY
-    partition.waiting -= 1
+    unhook(partition, message)
     tally(channel, clock.now)
     channel.waiting -= 1
     who = fresh(world)
     token = world.tokens[who]
     token.root, token.request, token.born = message.root, message.request, message.born
     token.key, token.journey, token.visit = message.key, message.journey, message.visit << 6
-    token.legs, token.channel, token.partition = message.visit, channel_index, place
+    token.delivery, token.channel, token.partition = message.visit, channel_index, place
     token.source = token.user = NOBODY
     token.step = channel.start
     for register in range(world.registers.shape[1]):
@@ -147,7 +178,7 @@ def refuse(who, world):
     channel_index = token.channel
     channel = world.channels[channel_index]
     worker = world.holds[who, 0].pool
-    if token.legs + 1 < channel.attempts:
+    if token.delivery + 1 < channel.attempts:
         channel.redelivered += 1
         channel.delayed += 1
         pause = draw(world.dists[channel.again], token.root, 0, token.visit, world)
@@ -169,7 +200,7 @@ def requeue(who, world):
     token = world.tokens[who]
     channel, place = token.channel, token.partition
     world.channels[channel].delayed -= 1
-    enqueue(channel, place, token, token.legs + 1, world)
+    enqueue(channel, place, token, token.delivery + 1, world)
     free(who, world)
     serve(channel, world.partitions[place].worker, world)
     return Verdict.OVER

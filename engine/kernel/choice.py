@@ -1,9 +1,12 @@
 """Choices: which server, which of several ways, which key, which shard.
 
 ROUTE  site + register[by]: the group; register: where to note the pick, as an offset from
-       pool `jump`; reason: when no server is eligible.
+       pool `jump`; reason: when no server is eligible; number: the register that remembers
+       which servers of a watched group were tried.
 SPLIT  site: the choice; register: where to note the index drawn.
-KEY    site: the keyspace to draw the token's key from.
+KEY    site: the keyspace to draw the token's key from; register: an About; jump: how many keys
+       there are where they are not drawn.
+SET    register: which to set to `number`.
 LOOKUP site: first row of a table by key; register: where to note what stands there.
 
 The algorithms of nginx 1.31.5 (ngx_http_upstream_round_robin.c, _least_conn_module.c,
@@ -14,7 +17,8 @@ import numpy as np
 
 from engine.kernel.compile import aside, part
 from engine.kernel.randomness import uniform
-from engine.kernel.tables import NOBODY, Policy, Verdict
+from engine.kernel.tables import NOBODY, TRIED, About, Policy, Verdict
+from engine.kernel.watch import hide, unhide
 
 IP_HASH_TRIES = 20
 
@@ -24,7 +28,10 @@ def route(step, who, world):
     """Pick a server of a group and note it."""
     group_index = step.site + world.registers[who, step.by]
     token = world.tokens[who]
-    picked = pick(group_index, token.user, token.root, step.label, token.visit, world)
+    if world.groups[group_index].watched:
+        picked = pick_watched(group_index, step, who, world)
+    else:
+        picked = pick(group_index, token.user, token.root, step.label, token.visit, world)
     if picked == NOBODY:
         token.reason = step.reason
         return Verdict.FAILED
@@ -48,6 +55,22 @@ def pick(group_index, client, base, label, visit, world):
         picked = random_draws(group, base, label, visit, world)
     if picked == NOBODY:
         picked = smooth_weighted(group, 1, world)
+    return picked
+
+
+@aside
+def pick_watched(group_index, step, who, world):
+    """Return the pick among servers that neither rest nor were tried for this request."""
+    group, token, memory = world.groups[group_index], world.tokens[who], int(step.number)
+    tried = world.registers[who, memory]
+    hidden = hide(group, tried, world)
+    if group.policy == Policy.ROUND_ROBIN:
+        picked = smooth_weighted(group, 0, world)
+    else:
+        picked = pick(group_index, token.user, token.root, step.label, token.visit, world)
+    unhide(group, hidden, picked, world)
+    if picked != NOBODY and memory > 0 and picked - group.first < TRIED:
+        world.registers[who, memory] = tried | 1 << (picked - group.first)
     return picked
 
 
@@ -191,6 +214,8 @@ def split(step, who, world):
 def draw_key(step, who, world):
     """Draw the token's key by popularity: inverse transform, from a guide table on."""
     token = world.tokens[who]
+    if step.register != About.POPULARITY:
+        return take_key(step, who, world)
     space = world.keyspaces[step.site]
     u = uniform(token.root, step.label, 0)  # a retry asks for the same thing
     if space.guides == 0:  # all alike
@@ -200,6 +225,26 @@ def draw_key(step, who, world):
     while world.popularity[space.first + key] < u:
         key += 1
     token.key = key
+    return Verdict.NEXT
+
+
+@aside
+def take_key(step, who, world):
+    """Take the token's key from who asks, from the request's number, or the newest there is."""
+    token = world.tokens[who]
+    if step.register == About.USER:
+        token.key = token.user % step.jump
+    elif step.register == About.REQUEST:
+        token.key = token.request % step.jump
+    else:
+        token.key = step.jump - 1
+    return Verdict.NEXT
+
+
+@aside
+def set_register(step, who, world):
+    """Set a register."""
+    world.registers[who, step.register] = int(step.number)
     return Verdict.NEXT
 
 

@@ -2,19 +2,23 @@
 
 from engine.kernel.agenda import close_hole, take, wake
 from engine.kernel.agenda import put as schedule
+from engine.kernel.breaker import pass_breaker, report
 from engine.kernel.channel import acknowledge, publish, refuse, requeue, serve
-from engine.kernel.choice import draw_key, look_up, route, split
+from engine.kernel.choice import draw_key, look_up, route, set_register, split
 from engine.kernel.compile import aside, door, entry, part
-from engine.kernel.fork import fork, gather, join
-from engine.kernel.ledger import check, mark
-from engine.kernel.pool import admit, release, seize
+from engine.kernel.fork import fork, gather, join, still
+from engine.kernel.ledger import check, mark, recent, stamp, verify
+from engine.kernel.limit import credit, limit
+from engine.kernel.pool import admit, release, seize, shed
 from engine.kernel.randomness import base_of, draw, uniform
 from engine.kernel.record import answered, failed, leaf
 from engine.kernel.scope import close_try, due_timer, open_try, retry_or_fail
+from engine.kernel.share import end_job, share
 from engine.kernel.source import TURNS, arrive, ask, plan, think
 from engine.kernel.store import drop, get, put
 from engine.kernel.tables import NOBODY, Kind, Op, Verdict
 from engine.kernel.tokens import free, fresh
+from engine.kernel.watch import outcome
 
 
 @entry
@@ -50,6 +54,8 @@ def awake(index, kind, order, world):
         return index if world.tokens[index].order == order else NOBODY
     if kind == Kind.SOURCE:
         return arrive(index, world) if world.sources[index].order == order else NOBODY
+    if kind == Kind.PROCESSOR:
+        return end_job(index, world) if world.processors[index].order == order else NOBODY
     return due_timer(index, world) if world.lanes[index].order == order else NOBODY
 
 
@@ -126,11 +132,56 @@ def perform(step, row, who, world):
         return gather(who, world)
     if op == Op.ARRIVE:
         return ask(who, world)
-    if op == Op.LEAVE:
-        free(who, world)
-        return Verdict.OVER
-    world.tokens[who].reason = step.reason
-    return Verdict.FAILED
+    if op == Op.FAIL:
+        if step.reason:
+            world.tokens[who].reason = step.reason
+        return Verdict.FAILED
+    return perform_rarely(step, row, who, world)
+
+
+@aside
+def perform_rarely(step, row, who, world):
+    """Do one step of a kind that few systems have: a call more, for a smaller loop."""
+    op = step.op
+    if op == Op.SHARE:
+        return share(step, who, world)
+    if op == Op.LIMIT:
+        return limit(step, who, world)
+    if op == Op.CREDIT:
+        return credit(step, world)
+    if op == Op.PASS:
+        return pass_breaker(step, who, world)
+    if op == Op.REPORT:
+        return report(step, who, world)
+    if op == Op.OUTCOME:
+        return outcome(step, who, world)
+    if op == Op.STILL:
+        return still(who, world)
+    if op == Op.SHED:
+        return shed(step, who, world)
+    if op == Op.SET:
+        return set_register(step, who, world)
+    if op == Op.RECENT:
+        return recent(step, who, world)
+    if op == Op.STAMP:
+        return stamp(step, who, world)
+    if op == Op.VERIFY:
+        return verify(step, who, world)
+    if op == Op.UNTIL:
+        return wait_until(step, row, who, world)
+    free(who, world)  # Op.LEAVE
+    return Verdict.OVER
+
+
+@aside
+def wait_until(step, row, who, world):
+    """Let time pass until a moment, and a draw more; no time if that has gone by."""
+    token, now = world.tokens[who], world.clock[0].now
+    late = draw(world.dists[step.dist], token.root, step.label, token.visit, world)
+    due = max(now, step.number + late)
+    leaf(who, now, due, row, step.account, world)
+    wake(who, due, world)
+    return Verdict.WAIT
 
 
 @part
@@ -155,9 +206,10 @@ def hold(row, who, world):
 
 @part
 def chance(step, who, world):
-    """Jump with probability `number`."""
+    """Jump with probability `number`; with `register` 1 it comes out alike at every visit."""
     token = world.tokens[who]
-    if uniform(token.root, step.label, token.visit) < step.number:
+    visit = token.visit * (1 - step.register)
+    if uniform(token.root, step.label, visit) < step.number:
         token.step = step.jump
     return Verdict.NEXT
 

@@ -2,6 +2,7 @@
 
 SEIZE  site + register[by]: the pool; account: of the wait; reason: when the line is full.
 RELEASE  the slot that the token took last.
+SHED  site + register[by]: the pool; number: the line at which to fail; reason: why.
 """
 
 from engine.kernel.agenda import wake
@@ -45,6 +46,16 @@ def seize(step, who, world):
     pool.tail = who
     pool.waiting += 1
     return Verdict.WAIT
+
+
+@aside
+def shed(step, who, world):
+    """Fail a token before it joins a line that is too long for it."""
+    pool = world.pools[step.site + world.registers[who, step.by]]
+    if pool.busy < pool.slots or pool.waiting < step.number:
+        return Verdict.NEXT
+    world.tokens[who].reason = step.reason
+    return Verdict.FAILED
 
 
 @part

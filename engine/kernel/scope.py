@@ -8,6 +8,8 @@ FAIL  reason: why.
 A server does not know that its client has gone.  When a timer runs out, the token that is
 on its way goes on as an *orphan* that holds what it holds and dies at its DONE; an *heir*
 takes over the request and what was held before the piece began, and tries again or fails.
+Where the rule `keeps`, the orphan keeps all it holds: a worker stays busy with a message that
+has been given to another.
 Timers of one length stand in a lane, in order, so that starting one and stopping it costs
 no event.
 """
@@ -15,7 +17,9 @@ no event.
 import math
 
 from engine.kernel.agenda import put, wake
+from engine.kernel.channel import serve
 from engine.kernel.compile import aside, part
+from engine.kernel.limit import spend
 from engine.kernel.pool import leave_line, unwind
 from engine.kernel.randomness import draw, uniform
 from engine.kernel.record import leaf
@@ -32,7 +36,7 @@ from engine.kernel.tables import (
 )
 from engine.kernel.tokens import free, fresh
 
-NO_JITTER, FULL_JITTER, EQUAL_JITTER = 0, 1, 2
+NO_JITTER, FULL_JITTER, EQUAL_JITTER, DECORRELATED = 0, 1, 2, 3
 
 
 @part
@@ -75,9 +79,13 @@ def close_try(who, world):
 @aside
 def die(who, world):
     """End an orphan: its work was for nothing."""
+    channel, worker = world.tokens[who].channel, world.holds[who, 0].pool
     unwind(who, 0, world)
     world.clock[0].wasted += 1
     free(who, world)
+    if channel != NOBODY:  # a worker whose message has long been given to another
+        world.channels[channel].lapsed -= 1
+        serve(channel, worker, world)
 
 
 @aside
@@ -94,7 +102,7 @@ def retry_or_fail(who, world):
             return Verdict.OVER
         step = world.steps[scope.step]
         policy = world.retries[step.jump]
-        if scope.attempt + 1 < policy.attempts:
+        if scope.attempt + 1 < policy.attempts and affordable(policy, world):
             scope.attempt += 1
             scope.resting = 1
             token.visit += 1
@@ -115,11 +123,19 @@ def retry_or_fail(who, world):
 
 
 @aside
+def affordable(policy, world):
+    """Return whether the retry budget has one left, and take it."""
+    return policy.budget == NOBODY or spend(world.limits[policy.budget], world.clock[0].now)
+
+
+@aside
 def backoff(policy, attempt, token, step):
     """Return the rest before retry number `attempt`: exponential, capped, with jitter.
 
     M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
     """
+    if policy.jitter == DECORRELATED:
+        return decorrelated(policy, attempt, token, step)
     rest = policy.rest
     for _ in range(attempt - 1):
         rest = min(policy.cap, rest * 2.0)
@@ -129,6 +145,16 @@ def backoff(policy, attempt, token, step):
     if policy.jitter == FULL_JITTER:
         return rest * u
     return rest * (0.5 + 0.5 * u)
+
+
+@aside
+def decorrelated(policy, attempt, token, step):
+    """Return a rest between the shortest and three times the one before (Brooker 2015)."""
+    rest = policy.rest
+    for number in range(1, attempt + 1):
+        u = uniform(token.root, step.label, token.visit - (attempt - number))
+        rest = min(policy.cap, policy.rest + u * (3.0 * rest - policy.rest))
+    return rest
 
 
 # ---------------------------------------------------------------- timers
@@ -220,7 +246,10 @@ def give_up(who, depth, world):
         world.spent[heir, account] = world.spent[who, account]
     for index in range(min(token.leaves, LEAVES)):
         world.leaves[heir, index] = world.leaves[who, index]
-    kept = world.scopes[who, depth].holds
+    policy = world.retries[world.steps[world.scopes[who, depth].step].jump]
+    kept = 0 if policy.keeps else world.scopes[who, depth].holds
+    if policy.keeps:
+        world.holds[heir, 0].pool = NOBODY
     for index in range(kept):
         world.holds[heir, index] = world.holds[who, index]
         world.holds[who, index].pool = NOBODY
@@ -229,9 +258,12 @@ def give_up(who, depth, world):
     new.holds, new.depth, new.reason = kept, depth + 1, Reason.TIMED_OUT
     new.queue, new.legs = NOBODY, 0
     cut_short(who, heir, world)
-    token.orphan, token.parent, token.channel = depth, NOBODY, NOBODY
-    cancels = world.retries[world.steps[world.scopes[who, depth].step].jump].cancels
-    if cancels and token.state == State.QUEUED:
+    token.orphan, token.parent = depth, NOBODY
+    if not policy.keeps:
+        token.channel = NOBODY
+    elif token.channel != NOBODY:
+        world.channels[token.channel].lapsed += 1
+    if policy.cancels and token.state == State.QUEUED:
         world.meters[world.pools[token.queue].meter].failed += 1
         leave_line(who, world)
         while token.depth > depth:
@@ -266,7 +298,7 @@ def cut_short(who, heir, world):
     """Charge the heir for what its predecessor was at, up to now and no further."""
     token, new, now = world.tokens[who], world.tokens[heir], world.clock[0].now
     row = token.step - 1
-    if token.state == State.QUEUED or token.state == State.JOINING:  # noqa: PLR1714
+    if token.state != State.EVENT:  # in a line, waiting for legs, or on a processor it shares
         leaf(heir, token.began, now, row, world.steps[row].account, world)
         return
     index = min(new.leaves, LEAVES) - 1

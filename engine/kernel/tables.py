@@ -25,6 +25,10 @@ FIRST_OCTAVE = -20
 STRATA_OCTAVE = 16  # of trace sampling and of layer shares: 4.4 % wide
 STRATA = STRATA_OCTAVE * OCTAVES
 
+VICTIMS = 16  # places of an eviction pool
+WATCHED = 62  # servers of a group that is watched
+TRIED = 31  # servers that a request remembers to have tried
+
 KEPT_INDEX = 1 << 12  # hash index from a request to its kept trace
 
 
@@ -62,6 +66,19 @@ class Op(IntEnum):
     ARRIVE = 23
     GATHER = 24
     LEAVE = 25
+    STILL = 26
+    LIMIT = 27
+    CREDIT = 28
+    PASS = 29
+    REPORT = 30
+    SHARE = 31
+    OUTCOME = 32
+    SET = 33
+    RECENT = 34
+    STAMP = 35
+    VERIFY = 36
+    UNTIL = 37
+    SHED = 38
 
 
 class Verdict(IntEnum):
@@ -80,6 +97,7 @@ class State(IntEnum):
     EVENT = 1  # its event on the agenda
     QUEUED = 2  # a slot of a pool
     JOINING = 3  # its legs
+    SHARING = 4  # its share of a processor
 
 
 class Kind(IntEnum):
@@ -88,6 +106,7 @@ class Kind(IntEnum):
     TOKEN = 0
     SOURCE = 1
     LANE = 2
+    PROCESSOR = 3
 
 
 class Family(IntEnum):
@@ -111,6 +130,41 @@ class Policy(IntEnum):
     IP_HASH = 3
     RANDOM = 4
     CHOICES = 5  # the least busy of some random draws
+
+
+class Keep(IntEnum):
+    """Which keys a store keeps."""
+
+    ALL = 0  # there is room for every key
+    RECENT = 1  # the least recently used goes
+    OLDEST = 2  # first in, first out
+    SAMPLED = 3  # the worst of a sample goes
+    STATIC = 4  # what is there stays
+
+
+class Sample(IntEnum):
+    """How a store that samples finds the worst."""
+
+    RANDOM = 0
+    LRU = 1  # by a clock of whole seconds
+    LFU = 2  # by a logarithmic counter
+
+
+class About(IntEnum):
+    """What a token's key is taken from."""
+
+    POPULARITY = 0
+    USER = 1
+    REQUEST = 2
+    NEWEST = 3
+
+
+class Guard(IntEnum):
+    """States of a circuit breaker."""
+
+    CLOSED = 0
+    OPEN = 1
+    HALF_OPEN = 2
 
 
 class Reason(IntEnum):
@@ -139,6 +193,7 @@ Clock = row(
     errands=I8,
     wasted=I8,
     hole=I8,
+    tickets=I8,
 )
 Step = row(
     op=I4, site=I4, by=I4, jump=I4, dist=I4, account=I4, reason=I4, register=I4, number=F8, label=U8
@@ -170,6 +225,10 @@ Token = row(
     reason=I2,
     journey=I2,
     source=I2,
+    needed=I4,
+    ticket=I4,
+    bound=I4,
+    delivery=I4,
 )
 Hold = row(asked=F8, got=F8, pool=I4)
 Scope = row(due=F8, step=I4, holds=I4, attempt=I4, lane=I4, before=I4, behind=I4, resting=I4)
@@ -192,7 +251,8 @@ Pool = row(
     effective=I4,
     current=I4,
 )
-Group = row(policy=I4, first=I4, count=I4, draws=I4, turn=I4)
+Group = row(policy=I4, first=I4, count=I4, draws=I4, turn=I4, watched=I4)
+Peer = row(fails=I4, max_fails=I4, timeout=F8, checked=F8, accessed=F8)
 Choice = row(first=I4, count=I4)  # a run of cumulated weights
 Keyspace = row(first=I4, count=I4, guide=I4, guides=I4)
 Store = row(
@@ -205,15 +265,49 @@ Store = row(
     meter=I4,
     ttl=I4,
     bounded=I4,
+    fancy=I4,
+    personal=I4,
+    sliding=I4,
+    sample=I4,
+    samples=I4,
+    residents=I4,
+    victims=I4,
+    early=F8,
     gets=I8,
     hits=I8,
     expired=I8,
     evicted=I8,
+    refreshed=I8,
     drops=I8,
 )
 Entry = row(until=F8, before=I4, behind=I4)
+Victim = row(key=I4, score=I4)
 Ledger = row(first=I4, marks=I8, distinct=I8, checks=I8, stale=I8, opened=F8)
-Retry = row(attempts=I4, cancels=I4, jitter=I4, otherwise=I4, reason=I4, rest=F8, cap=F8)
+Retry = row(attempts=I4, cancels=I4, jitter=I4, otherwise=I4, budget=I4, keeps=I4, rest=F8, cap=F8)
+Limit = row(rate=F8, burst=F8, window=F8, level=F8, last=F8, count=F8, before=F8, refused=I8)
+Breaker = row(
+    failures=I4,
+    probes=I4,
+    state=I4,
+    bad=I4,
+    sent=I4,
+    good=I4,
+    rest=F8,
+    opened=F8,
+    trips=I8,
+    refused=I8,
+)
+Processor = row(
+    cores=I4,
+    jobs=I4,
+    head=I4,
+    tail=I4,
+    pool=I4,
+    order=I8,
+    virtual=F8,
+    last=F8,
+    speed=F8,
+)
 Lane = row(head=I4, tail=I4, order=I8, armed=F8)
 Channel = row(
     first=I4,
@@ -234,6 +328,9 @@ Channel = row(
     delayed=I8,
     last=F8,
     waiting_area=F8,
+    retention=F8,
+    expired=I8,
+    lapsed=I8,
 )
 Partition = row(head=I4, tail=I4, waiting=I4, worker=I4)
 Message = row(root=U8, request=I8, born=F8, sent=F8, key=I4, journey=I4, visit=I4, behind=I4)
@@ -274,6 +371,7 @@ TABLES: dict[str, tuple[np.dtype | type, int]] = {
     "leaves": (Leaf, 2),  # token × LEAVES of Leaf
     "pools": (Pool, 1),  # Pool
     "groups": (Group, 1),  # Group
+    "peers": (Peer, 1),  # Peer, one a pool where any is watched
     "choices": (Choice, 1),  # Choice
     "chances": (F8, 1),  # cumulated weights of all choices
     "keyspaces": (Keyspace, 1),  # Keyspace
@@ -282,10 +380,15 @@ TABLES: dict[str, tuple[np.dtype | type, int]] = {
     "lookups": (I4, 1),  # tables from a key to a place
     "stores": (Store, 1),  # Store
     "entries": (Entry, 1),  # Entry, one a key of every store
+    "residents": (I4, 1),  # keys that stores which sample hold, in no order
+    "victims": (Victim, 1),  # Victim, VICTIMS a store that samples
     "ledgers": (Ledger, 1),  # Ledger
     "marks": (F8, 1),  # when each key of every ledger was last written
     "retries": (Retry, 1),  # Retry
     "lanes": (Lane, 1),  # Lane
+    "limits": (Limit, 1),  # Limit
+    "breakers": (Breaker, 1),  # Breaker
+    "processors": (Processor, 1),  # Processor
     "channels": (Channel, 1),  # Channel
     "partitions": (Partition, 1),  # Partition
     "messages": (Message, 1),  # Message; free ones are chained through `behind`

@@ -16,7 +16,7 @@ from engine.program import NETWORK, WAITING, Program
 if TYPE_CHECKING:
     from engine.scenario import Scenario
 
-JITTER: dict[Jitter, int] = {"none": 0, "full": 1, "equal": 2}
+JITTER: dict[Jitter, int] = {"none": 0, "full": 1, "equal": 2, "decorrelated": 3}
 
 
 class Pattern(Frozen):

@@ -12,6 +12,7 @@ from engine.distribution import Distribution
 from engine.kernel.tables import Op, State
 from engine.plane import Plane
 from engine.program import WAITING, Program
+from tests.books import check_messages
 from tests.workshop import (
     FAR,
     POISSON,
@@ -258,3 +259,81 @@ def test_many_messages_may_be_sent_at_once() -> None:
     held = world.pools["busy"].sum() + channels["waiting"].sum()
     assert held == channels["published"].sum()
     assert world.clock["spare"][0] == int((world.tokens["state"] == State.FREE).sum())
+
+
+def test_messages_older_than_the_retention_are_dropped_unread() -> None:
+    """A consumer that comes back late finds only what the broker has kept."""
+
+    def emit(program, place):
+        station = program.station("asynchronous.slow", "Slow", "worker", 1)
+        pool = program.pools(station, 1, 0, -1, 1)  # no worker yet
+        channel = program.channel(station, [pool], [0], 1, constant(0), retention=2.0)
+        program.step(Op.PUBLISH, site=channel, register=0)
+
+        def work_off():
+            program.journey = "worker"
+            with program.at(station, "process", background=True):
+                program.start_channel(channel, program.step(Op.REQUEUE) + 1)
+                program.hold("work", constant(1))
+                program.step(Op.ACK)
+
+        program.later(work_off)
+
+    plane = plane_of(emit, 10.0)
+    plane.advance(10.05)
+    plane.world.pools["slots"][0] = 1
+    plane.advance(20.05)
+    channel = plane.world.channels[0]
+    assert channel["expired"] == pytest.approx(80, abs=1)
+    assert channel["processed"] + channel["expired"] == channel["published"]
+    check_messages(plane)
+
+
+def test_a_message_whose_visibility_ends_is_delivered_while_its_worker_is_still_at_it() -> None:
+    """SQS: work of 10 s under a visibility time-out of 4 s is done again and again."""
+
+    def emit(program, place):
+        station = program.station("asynchronous.slow", "Slow", "worker", 1)
+        pool = program.pools(station, 1, 3, -1, 1)
+        channel = program.channel(station, [pool], [0], 3, constant(0))
+        program.step(Op.PUBLISH, site=channel, register=0)
+
+        def work_off():
+            program.journey = "worker"
+            with program.at(station, "process", background=True):
+                program.start_channel(channel, program.step(Op.REQUEUE) + 1)
+                program.attempt(
+                    lambda: program.hold("work", constant(10_000)),
+                    timeout=constant(4000),
+                    keeps=True,
+                )
+                program.step(Op.ACK)
+
+        program.later(work_off)
+
+    plane = plane_of(emit, 10.0)
+    plane.advance(0.15)
+    plane.set_rate(0.0)
+    for second in range(1, 30):
+        plane.advance(0.15 + second)
+        check_messages(plane)
+    channel = plane.world.channels[0]
+    assert (channel["redelivered"], channel["dead"], channel["waiting"]) == (2, 1, 0)
+    assert plane.world.pools["busy_area"][0] == pytest.approx(30.0)
+    assert idle(plane)
+
+
+def test_a_request_that_counts_little_does_not_join_a_long_line() -> None:
+    """Load shedding: what is refused early costs nothing, and the rest is served in time."""
+
+    def emit(program, place):
+        pool = program.pool(place, 1)
+        program.step(Op.SHED, site=pool, number=3, reason=program.reason("shed"))
+        program.step(Op.SEIZE, site=pool)
+        program.hold("work", constant(1000))
+        program.step(Op.RELEASE)
+
+    plane = plane_of(emit, 10.0)
+    plane.advance(20.0)
+    assert int(plane.world.pools["waiting"][0]) <= 3
+    assert int(plane.world.reasons.sum()) == pytest.approx(180, abs=5)

@@ -140,3 +140,91 @@ def test_however_legs_end_nothing_is_lost(repeat, slots, patience, seed) -> None
     assert outcome(plane).in_flight == 0
     assert idle(plane)
     assert plane.world.pools["busy"][0] == 0
+
+
+# ---------------------------------------------------------------- some legs are enough
+
+
+def racing(*bodies, needed: int):
+    """Return what emits a fork that goes on when some legs have come in."""
+
+    def emit(program, _place):
+        whole = [(lambda body=body: body(program)) for body in bodies]
+        program.together(whole, needed=needed)
+
+    return emit
+
+
+def failing(after):
+    """Return a leg that fails after a time."""
+
+    def body(program):
+        program.hold("leg", after)
+        program.fail("leg failed")
+
+    return body
+
+
+def test_a_quorum_waits_for_the_second_of_three() -> None:
+    """A write to two of three copies takes as long as the second fastest."""
+    legs_of = [taking(constant(each)) for each in (5, 40, 9)]
+    plane = play(racing(*legs_of, needed=2), requests=20)
+    assert mean_latency(plane) == pytest.approx(0.009)
+    assert plane.world.clock["wasted"][0] == 20
+    assert idle(plane)
+
+
+def test_a_race_is_lost_only_when_nobody_can_win_it() -> None:
+    """One copy may fail of three where two are enough; of two failures the request dies."""
+    one = play(racing(failing(constant(1)), taking(constant(5)), taking(constant(7)), needed=2), 10)
+    two = play(
+        racing(failing(constant(1)), failing(constant(2)), taking(constant(7)), needed=2), 10
+    )
+    assert outcome(one).answered == 10
+    assert reasons(two) == {"leg failed": 10}
+    assert failed_latency(two) == pytest.approx(0.002)
+    assert idle(one)
+    assert idle(two)
+
+
+def test_a_hedge_is_sent_only_if_the_first_is_late() -> None:
+    """The second request starts after its delay, and not at all if an answer has come."""
+
+    def emit(program, _place):
+        def late():
+            program.hold("delay", constant(20))
+            program.step(Op.STILL)
+            program.hold("second", constant(5))
+
+        def first():
+            program.hold("first", exponential(10))
+
+        program.together([first, late], needed=1)
+
+    plane = plane_of(emit, 100.0, POISSON)
+    plane.advance(200.0)
+    plane.set_rate(0.0)
+    plane.advance(1000.0)
+    world = plane.world
+    second = world.visits[world.steps["op"] == Op.HOLD][-1]
+    assert second / outcome(plane).started == pytest.approx(0.1353, rel=0.06)  # e^-2
+    assert world.latency[0].nonzero()[0].max() < 64 * 15  # nobody waits over 25 ms
+    assert idle(plane)
+
+
+def test_each_leg_knows_its_number() -> None:
+    """A query to all shards sends one to each."""
+
+    def emit(program, place):
+        first = program.pools(place, 4, 1, -1, 4)
+        shard = program.register("shard")
+
+        def leg():
+            program.step(Op.SEIZE, site=first, by=shard)
+            program.hold("work", constant(1))
+            program.step(Op.RELEASE)
+
+        program.together([leg], repeat=4, number_in=shard)
+
+    plane = play(emit, requests=10)
+    assert plane.world.pools["busy_area"][:4] == pytest.approx([0.01] * 4)
