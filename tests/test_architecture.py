@@ -35,9 +35,11 @@ ROWS = [
         "engine.policy",
         "engine.program",
     ),
+    ("engine.hashing", "engine.policy", "engine.theory"),
     ("engine.kernel",),
 ]
 FACE = 1
+PURE = ("engine.hashing", "engine.policy", "engine.theory")
 
 LINES_MAX = 450
 KERNEL_MAY_IMPORT = {"engine", "llvmlite", "numba", "numpy"} | set(sys.stdlib_module_names)
@@ -168,6 +170,13 @@ def test_the_kernel_needs_only_numpy_and_numba(module: str) -> None:
     """A kernel with more imports could no longer be read, compiled or moved on its own."""
     for line, target in imports(sources()[module]):
         assert target.split(".")[0] in KERNEL_MAY_IMPORT, f"{module}, line {line}: imports {target}"
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_functions_need_nothing_of_ours(module: str) -> None:
+    """Arithmetic that knows the engine could no longer be held against other programs alone."""
+    for line, target in ours(sources()[module]):
+        pytest.fail(f"{module}, line {line}: imports {target}")
 
 
 @pytest.mark.parametrize("module", sources())

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from engine import Scenario, simulate
-from engine.theory import erlang_b, erlang_c, mmc_wait
+from engine.theory import Usl, erlang_b, erlang_c, mmc_wait, usl, usl_fit
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,22 @@ def test_erlang_b_is_the_sum_that_it_abbreviates() -> None:
 def test_an_overloaded_queue_waits_for_ever() -> None:
     """A finite wait at full load would hide that the line grows without end."""
     assert mmc_wait(200.0, 0.01, 2) == math.inf
+
+
+def test_the_scalability_law_has_its_two_limits() -> None:
+    """Without coherency it is Amdahl's law, without contention as well it is linear."""
+    assert usl(64, 0.0, 0.0) == 64
+    assert usl(64, 0.05, 0.0) == pytest.approx(1 / (0.05 + 0.95 / 64))
+    best = math.sqrt((1 - 0.02) / 0.0005)  # where Gunther says that more processors do harm
+    assert usl(best, 0.02, 0.0005) > max(usl(best * part, 0.02, 0.0005) for part in (0.9, 1.1))
+
+
+def test_a_fit_finds_the_law_that_made_its_points() -> None:
+    """A fit that stops short of exact points would be further off on measured ones."""
+    law = Usl(0.03, 0.0007, 250.0)
+    loads = [1, 2, 4, 8, 16, 32, 64]
+    found = usl_fit(loads, [law.gamma * usl(n, law.alpha, law.beta) for n in loads])
+    assert found == pytest.approx(law, rel=1e-6)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 8])

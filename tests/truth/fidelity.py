@@ -22,6 +22,9 @@ TITLES = {
     "lb_nginx": "Balancers: nginx",
     "lb_theory": "Balancers: theory",
     "tail": "Tails",
+    "messaging": "Messaging",
+    "data": "Data",
+    "resilience": "Resilience",
 }
 INTRODUCTION = """\
 # Fidelity

@@ -21,11 +21,21 @@ BINOMIAL = re.compile(
     r"abs (?P<times>\d+)\*sqrt\(p\(1-p\)/n\), i\.e\."
     r" (?P<size>[\d.]+) with (?P<count>[\d.e]+) arrivals"
 )
+GENERIC = re.compile(r"^generic: [\d.]+ \+- (?P<size>[\d.]+)$")
+RING = re.compile(r"consistent: abs (?P<times>\d+)\*CV/\(n\+1\)")
+VIRTUAL_NODES = 160  # where a case does not say how many points of a ring a node has
 SUBJECTS = {  # words of a clause, and the names of figures that they mean
     "percentiles": r"_p\d+|at_least",  # a tail's probability is a percentile read backwards
     "p99": r"_p99",
     "mean wait": r"mean_wait",
+    "mean max": r"max_over_mean",
     "mean": r"mean",
+    "CV": r"^coefficient_of_variation",
+    "bounds": r"_range|min_|max_|expo_",
+    "probability": r"^prob",
+    "consistent": r"^consistent",
+    "modulo": r"^modulo",
+    "hash": r"^hash",
     "erlang_c": r"^erlang_c",
     "reject": r"^reject",
     "tail": r"more_than",
@@ -41,7 +51,7 @@ SHARE = re.compile(r"prob|abandon|ratio|share|fraction")
 class Rule:
     """How far off a figure may be."""
 
-    kind: Literal["rel", "abs", "exact"]
+    kind: Literal["rel", "abs", "exact", "least"]
     size: float
     means: str = ""  # a pattern for the names of the figures it is meant for; "": all
 
@@ -51,6 +61,8 @@ class Rule:
             return bool(expected == measured)
         if not isinstance(measured, int | float) or math.isnan(measured):
             return False
+        if self.kind == "least":
+            return measured >= expected
         off = abs(measured - expected)
         if self.kind == "abs":
             return off <= self.size * per
@@ -59,7 +71,9 @@ class Rule:
     def __str__(self) -> str:
         if self.kind == "rel":
             return f"±{self.size * 100:g} %"
-        return f"±{self.size:.3g}" if self.kind == "abs" else "exact"
+        if self.kind == "abs":
+            return f"±{self.size:.3g}"
+        return "or more" if self.kind == "least" else "exact"
 
 
 def rules(text: str, given: Mapping[str, Any]) -> list[Rule]:
@@ -71,9 +85,11 @@ def rules(text: str, given: Mapping[str, Any]) -> list[Rule]:
     [('^reject', '±0.002'), ('mean', '±2 %')]
     >>> [str(rule) for rule in rules("n=100 simulated: rel 2% (5% at .99)", {"load": 0.99})]
     ['±5 %']
+    >>> [str(rule) for rule in rules("rel 25% per failover+mean over >=50 failovers rel 5%", {})]
+    ['±25 %', '±5 %']
     """
     found = []
-    for clause in re.split(r"[;,](?!\d)| / ", text):
+    for clause in re.split(r"[;,](?!\d)| / |\+(?=mean)", text):
         match = CLAUSE.match(clause)
         if not match:
             continue
@@ -99,11 +115,22 @@ def rule_for(text: str, name: str, expected: Any, given: Mapping[str, Any]) -> R
     '±4 %'
     >>> str(rule_for("abs 3*sqrt(p(1-p)/n), i.e. 0.001 with 1e6 arrivals", "p", 0.01, {}))
     '±0.000298'
+    >>> [str(rule_for("generic: 0.8 +- 0.03", name, 0.8, {})) for name in ("ideal", "moved")]
+    ['±0.03', 'exact']
+    >>> str(rule_for("consistent: abs 3*CV/(n+1); modulo abs 0.01", "consistent_moved", 0.25,
+    ...     {"nodes_after": 4}))
+    '±0.0513'
     """
     binomial = BINOMIAL.search(text)
     if binomial:
         return _binomial(binomial, expected)
+    if text == ">=":
+        return Rule("least", 0.0)
     known = rules(text, given)
+    if generic := GENERIC.match(text):  # what it speaks of is the ideal, not the recording
+        known = [Rule("exact", EXACT), Rule("abs", float(generic["size"]), "^ideal")]
+    if ringed := RING.search(text):
+        known[0] = Rule("abs", float(ringed["times"]) * _ring_spread(given), "^consistent")
     if not known:
         return Rule("exact", EXACT)
     if len(known) == 2 and " / " in text:  # "abs 0.002 / rel 4%": shares, and all else
@@ -113,6 +140,15 @@ def rule_for(text: str, name: str, expected: Any, given: Mapping[str, Any]) -> R
     relative = [rule for rule in known if rule.kind != "abs" and not rule.means]
     relative = relative or [rule for rule in known if rule.kind == "rel"]
     return min(meant or relative or known, key=lambda rule: rule.size)
+
+
+def _ring_spread(given: Mapping[str, Any]) -> float:
+    """Return the spread of what a ring moves to one node more: CV / (n + 1).
+
+    A node's share of a ring is Beta distributed: CV = √((nodes - 1) / (nodes × points + 1)).
+    """
+    nodes, points = given["nodes_after"], given.get("vnodes", VIRTUAL_NODES)
+    return math.sqrt((nodes - 1) / (nodes * points + 1)) / nodes
 
 
 def _binomial(said: re.Match[str], expected: Any) -> Rule:

@@ -7,7 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.truth.adapters import balancers, networks, queues, stores, tail
+from tests.truth.adapters import (
+    balancers,
+    data,
+    messaging,
+    networks,
+    queues,
+    resilience,
+    stores,
+    tail,
+)
 from tests.truth.answer import Beside, Lacking, NotExpressibleError, Pair, Share, TooLongError
 from tests.truth.case import Case, shipped
 from tests.truth.disputed import DISPUTES
@@ -24,6 +33,9 @@ ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
     *stores.ADAPTERS,
     *balancers.ADAPTERS,
     *tail.ADAPTERS,
+    *messaging.ADAPTERS,
+    *data.ADAPTERS,
+    *resilience.ADAPTERS,
 ]
 
 
