@@ -6,20 +6,23 @@ import functools
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from engine.component import ControlPlane, Figure, Inner, Layer, Line, knob
 from engine.distribution import Distribution, Lognormal, Time, Uniform
+from engine.hashing import scattered
 from engine.kernel.tables import Op, Policy
 from engine.layers.locks import Lock, Locks, guarded, versions
 from engine.layers.replication import (
-    WAL_WRITER_DELAY_SECONDS,
     Commit,
     Quorum,
     Standby,
+    at_risk,
     check,
     committed,
 )
 from engine.layers.rows import Read, Write
-from engine.layers.sharding import VIRTUAL_NODES, Sharding, hottest, moved, scattered, shards_of
+from engine.layers.sharding import VIRTUAL_NODES, Sharding, evenness, shards_of
 from engine.layers.stores import KINDS, Document, Find, Graph, Query, Search, TimeSeries
 from engine.layers.upkeep import Backup, Tiers
 from engine.program import NETWORK, WAITING, Program
@@ -156,6 +159,10 @@ class Data(Layer):
     timeseries: TimeSeries = TimeSeries()
     graph: Graph = Graph()
 
+    def shard_of(self, keys: int, zipf: float = 0.0) -> np.ndarray:
+        """Return the shard of every key, by the way of sharding."""
+        return shards_of(keys, self.shards, self.sharding, self.virtual_nodes, zipf)
+
     def choose_shard(self, program: Program, scenario: Scenario, dataset: str) -> int:
         """Emit which shard the token's key is on; return the register, 0 with one shard."""
         if self.shards == 1:
@@ -163,8 +170,7 @@ class Data(Layer):
         data = scenario.datasets[dataset]
         name = f"shards {dataset}"
         if name not in program.named:
-            table = shards_of(data.keys, self.shards, self.sharding, self.virtual_nodes, data.zipf)
-            program.named[name] = program.lookup(table)
+            program.named[name] = program.lookup(self.shard_of(data.keys, data.zipf))
         if self.sharding == "directory":
             program.hold("directory", self.directory_time, NETWORK)
         shard = program.register("shard")
@@ -385,50 +391,10 @@ class Data(Layer):
         """What is at risk, what was in conflict, and what another shard would move."""
         if not self.enabled:
             return
-        commits = result.visited("commits") / result.measured_seconds
-        if commits and self.read_replicas and self.commit in {"local", "off"}:
-            yield Figure(
-                name="Commits not replicated",
-                station="data.primary",
-                value=commits * self.lag.mean_ms / 1e3,
-                unit="commits",
-                help="What a failover loses: commits a second × mean lag. None if a commit waits"
-                " for a standby.",
-            )
-        if commits and self.commit == "off":
-            yield Figure(
-                name="Commits not on disk, at most",
-                station="data.primary",
-                value=commits * 3 * WAL_WRITER_DELAY_SECONDS,
-                unit="commits",
-                help="What a crash loses: PostgreSQL's log writer is at most three times its"
-                " delay of 0.2 s behind.",
-            )
+        yield from at_risk(result, self)
         yield from self.locks.figures(result)
-        yield from self._figures_of_shards(result.scenario)
-
-    def _figures_of_shards(self, scenario: Scenario) -> Iterator[Figure]:
-        """How even the shards are, and what one more would cost."""
-        if self.shards == 1:
-            return
-        station = "data.quorum" if self.commit == "quorum" else "data.primary"
-        for name in sorted({*scenario.datasets_of("read"), *scenario.datasets_of("write")}):
-            data = scenario.datasets[name]
-            how = self.sharding, self.virtual_nodes, data.zipf
-            yield Figure(
-                name=f"Busiest shard of {name}",
-                station=station,
-                value=hottest(data.keys, self.shards, *how),
-                unit="share",
-                help=f"Of all requests; {1 / self.shards:.0%} would be even.",
-            )
-            yield Figure(
-                name=f"Keys of {name} that one more shard moves",
-                station=station,
-                value=moved(data.keys, how[0], self.shards, self.shards + 1, *how[1:]),
-                unit="share",
-                help="Rows that have to be copied to another shard before it can serve.",
-            )
+        if self.shards > 1:
+            yield from evenness(result.scenario)
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Databases and the stores beside them by the hour."""

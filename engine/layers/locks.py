@@ -16,7 +16,6 @@ from engine.program import WAITING, Program
 
 if TYPE_CHECKING:
     from engine.assembly import Station
-    from engine.layers.data import Data
     from engine.measured import Measured
     from engine.scenario import Scenario
 

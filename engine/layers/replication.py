@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from engine.assembly import Station
-from engine.component import Component, knob
+from engine.component import Component, Figure, knob
 from engine.distribution import Distribution, Lognormal, Time
 from engine.kernel.tables import NOBODY, Op
 from engine.program import NETWORK, Program
 
 if TYPE_CHECKING:
     from engine.layers.data import Data
+    from engine.measured import Measured
     from engine.scenario import Scenario
 
 Commit = Literal["local", "off", "on", "remote_write", "remote_apply", "quorum"]
@@ -170,3 +172,26 @@ def check(program: Program, scenario: Scenario, dataset: str, fresh: float) -> N
 def committed(program: Program) -> None:
     """Note that whoever walks over the last step has committed a write."""
     program.laid_out.setdefault("commits", []).append(program.here - 1)
+
+
+def at_risk(result: Measured, data: Data) -> Iterator[Figure]:
+    """How many commits are acknowledged but not yet where a failure cannot take them."""
+    commits = result.visited("commits") / result.measured_seconds
+    if commits and data.read_replicas and data.commit in {"local", "off"}:
+        yield Figure(
+            name="Commits not replicated",
+            station="data.primary",
+            value=commits * data.lag.mean_ms / 1e3,
+            unit="commits",
+            help="What a failover loses: commits a second × mean lag. None if a commit waits for"
+            " a standby.",
+        )
+    if commits and data.commit == "off":
+        yield Figure(
+            name="Commits not on disk, at most",
+            station="data.primary",
+            value=commits * 3 * WAL_WRITER_DELAY_SECONDS,
+            unit="commits",
+            help="What a crash loses: PostgreSQL's log writer is at most three times its delay of"
+            " 0.2 s behind.",
+        )

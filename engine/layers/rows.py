@@ -62,7 +62,10 @@ class Write(Step):
     def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
         """Emit the write, and the invalidation after it."""
         if self.insert:
-            program.key_by("newest", scenario.datasets[self.dataset].keys)
+            # Ids grow: at the end of the last range, but anywhere among hashes.
+            ordered = scenario.data.sharding == "range" and scenario.data.shards > 1
+            keys = scenario.datasets[self.dataset].keys
+            program.key_by("newest" if ordered else "request", keys)
         else:
             scenario.draw_key(program, self.dataset)
         scenario.data.write(program, scenario, self.dataset, "write", lock=self.lock)

@@ -7,15 +7,21 @@ way of sharding, so it is a table by key in the kernel.
 from __future__ import annotations
 
 import functools
-import hashlib
 import heapq
-from typing import Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from engine.component import Figure
+from engine.hashing import RING_POINTS, ring, scattered
+
+if TYPE_CHECKING:
+    from engine.scenario import Scenario
+
 Sharding = Literal["hash", "range", "consistent_hash", "directory"]
 
-VIRTUAL_NODES = 160  # ketama's number of points a server
+VIRTUAL_NODES = RING_POINTS  # as ketama
 PLACED_ONE_BY_ONE = 20_000  # keys whose weight can matter; the tail is dealt out in turn
 
 
@@ -40,9 +46,7 @@ def shards_of(
     hashes = scattered(ranks)
     if sharding == "hash":
         return (hashes % np.uint64(shards)).astype(np.int64)
-    points, owners = ring(shards, virtual_nodes)
-    places = np.searchsorted(points, hashes >> np.uint64(32), side="left") % len(points)
-    return owners[places]
+    return ring(shards, virtual_nodes).owner(hashes >> np.uint64(32))
 
 
 def moved(
@@ -51,7 +55,6 @@ def moved(
     before: int,
     after: int,
     virtual_nodes: int = VIRTUAL_NODES,
-    zipf: float = 0.0,
 ) -> float:
     """Return the share of keys that change their shard when `before` shards become `after`.
 
@@ -68,8 +71,8 @@ def moved(
     """
     if sharding == "directory":
         return abs(after - before) / max(after, before)
-    one = shards_of(keys, before, sharding, virtual_nodes, zipf)
-    other = shards_of(keys, after, sharding, virtual_nodes, zipf)
+    one = shards_of(keys, before, sharding, virtual_nodes)
+    other = shards_of(keys, after, sharding, virtual_nodes)
     return float((one != other).mean())
 
 
@@ -95,6 +98,30 @@ def hottest(
     return float(loads.max() / weights.sum())
 
 
+def evenness(scenario: Scenario) -> Iterator[Figure]:
+    """How even the shards of each dataset are, and what one more would cost."""
+    layer = scenario.data
+    station = "data.quorum" if layer.commit == "quorum" else "data.primary"
+    for name in sorted({*scenario.datasets_of("read"), *scenario.datasets_of("write")}):
+        data = scenario.datasets[name]
+        yield Figure(
+            name=f"Busiest shard of {name}",
+            station=station,
+            value=hottest(data.keys, layer.shards, layer.sharding, layer.virtual_nodes, data.zipf),
+            unit="share",
+            help=f"Of all requests for it; {1 / layer.shards:.0%} would be even.",
+        )
+        yield Figure(
+            name=f"Keys of {name} that one more shard moves",
+            station=station,
+            value=moved(
+                data.keys, layer.sharding, layer.shards, layer.shards + 1, layer.virtual_nodes
+            ),
+            unit="share",
+            help="Rows that have to be copied to another shard before it can serve.",
+        )
+
+
 def popularity(keys: int, zipf: float) -> np.ndarray:
     """Return how often each key is asked for, relative to the others."""
     return np.arange(1, keys + 1, dtype=float) ** -zipf
@@ -117,28 +144,3 @@ def placed(keys: int, shards: int, zipf: float) -> np.ndarray:
         heapq.heapreplace(loads, (load + weight, shard))
     owners.flags.writeable = False
     return owners
-
-
-def scattered(keys: np.ndarray) -> np.ndarray:
-    """Return SplitMix64's finaliser of every key: a hash that spreads neighbours."""
-    z = keys.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@functools.lru_cache(maxsize=16)
-def ring(shards: int, virtual_nodes: int = VIRTUAL_NODES) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points of a consistent-hash ring, sorted, and the shard each belongs to.
-
-    D. Karger et al., "Consistent Hashing and Random Trees", STOC 1997.
-    """
-    points = sorted((place(f"{s}-{p}"), s) for s in range(shards) for p in range(virtual_nodes))
-    places, owners = zip(*points, strict=True)
-    return np.array(places, np.uint64), np.array(owners, np.int64)
-
-
-def place(name: str) -> int:
-    """Return where on a ring of 2^32 places a name stands."""
-    digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
-    return int.from_bytes(digest[:4], "little")

@@ -112,7 +112,7 @@ class Graph(Component):
     )
 
     def scale(self, query: Query) -> float:
-        """Nodes within so many hops: 1 + f + f² + …"""
+        """All nodes within so many hops are visited: 1 + f + f² … of them."""
         return sum(self.fan_out**hop for hop in range(query.hops + 1))
 
 

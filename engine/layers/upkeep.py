@@ -1,4 +1,4 @@
-"""Upkeep: what a database does besides answering: it keeps old rows on cheap disks, and backs up."""
+"""Upkeep: what a database does besides answering: old rows go to cheap disks, all to a backup."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Backup(Component):
     )
 
     def lay_out(self, program: Program, data: Data, source: str, first: int, each: int) -> None:
-        """Let the backup read here if this is its source: one database in `each` from `first` on."""
+        """Let the backup read here if this is its source: every `each`-th database from `first`."""
         wanted = self.source if data.read_replicas else "primary"
         if not self.on or wanted != source or "backup" in program.named:
             return
