@@ -1,4 +1,4 @@
-"""The command line: python -m engine run | presets | validate | schema | warm-up."""
+"""The command line: python -m engine run | presets | validate | schema | reference | warm-up."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import ScenarioError, load, presets, ready, simulate, warm_up
 from engine.reading import values
+from engine.reference import reference
 from engine.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
     check.set_defaults(do=_validate)
     commands.add_parser("schema", help="print the JSON schema of a scenario").set_defaults(
         do=_schema
+    )
+    commands.add_parser("reference", help="print the component reference").set_defaults(
+        do=_reference
     )
     commands.add_parser("warm-up", help="compile the kernel once").set_defaults(do=_warm_up)
     return top
@@ -162,6 +166,10 @@ def _validate(options: argparse.Namespace) -> None:
     steps = sum(1 for _ in scenario.walk())
     size = f"{len(scenario.journeys)} journeys, {steps} steps"
     print(f"{options.scenario} is a scenario: {scenario.title}, {size}")
+
+
+def _reference(_: argparse.Namespace) -> None:
+    print(reference(), end="")
 
 
 def _schema(options: argparse.Namespace) -> None:

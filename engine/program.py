@@ -262,11 +262,12 @@ class Program(Assembly):
         self.step(Op.DONE)
         if otherwise is None:
             return
-        over = self.step(Op.GO)
+        over, after = self.step(Op.GO), self._held
         self._held = held
         self.say_otherwise(rule, self.here)
         self.forget_key()
         otherwise()
+        self._held = after
         self.patch(over, jump=self.here)
         self.forget_key()
 

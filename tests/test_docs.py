@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from engine.reference import reference
+
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,3 +44,16 @@ def test_the_python_of_the_readme_runs(capsys) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102  (our own text)
     assert "latency_ms_p99" in capsys.readouterr().out
+
+
+def test_the_component_reference_says_what_the_classes_say() -> None:
+    """Somebody would look up a default that is none; `python -m engine reference` prints it."""
+    page = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
+    assert page == reference(), "python -m engine reference > docs/components.md writes it anew"
+
+
+def test_every_knob_says_what_it_does() -> None:
+    """A slider without a word is a riddle."""
+    rows = [line.split(" | ") for line in reference().splitlines() if line.startswith("| `")]
+    silent = [row[0] for row in rows if row[2] != "needed" and row[-1].strip(" |") == ""]
+    assert silent == []

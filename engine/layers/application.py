@@ -162,7 +162,11 @@ class Call(Step):
 
     do: Literal["call"] = "call"
     service: str
-    cpu_time: Time | None = None
+    cpu_time: Time | None = Field(
+        default=None,
+        title="CPU time",
+        description="What this call computes, ms; empty: as the service says.",
+    )
     then: tuple[AnyStep, ...] = ()
 
     def names(self) -> list[tuple[str, str]]:
