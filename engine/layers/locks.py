@@ -82,7 +82,7 @@ class Locks(Component):
         commit: Inner,
     ) -> None:
         """Emit read, think, write; the write fails if the row was written in between."""
-        data, version = scenario.data, program.register("version")
+        data, version = scenario.data, program.register("lock")
         ledger = versions(program, scenario, dataset)
 
         def verify() -> None:
@@ -121,7 +121,7 @@ class Locks(Component):
         commit: Inner,
     ) -> None:
         """Emit one transaction: a connection, the row's lock, read, think, write, commit."""
-        data, stripe = scenario.data, program.register("stripe")
+        data, stripe = scenario.data, program.register("lock")
         station = program.stations["data.primary"]
 
         def locked() -> None:

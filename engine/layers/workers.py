@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WORKERS_MAX = 512
 # Places for idempotency keys: primes, so that users and their turns spread over them.
-REMEMBERED = (1_000_003, 4_000_037, 16_000_057)
+REMEMBERED = (100_003, 1_000_003, 4_000_037, 16_000_057)
 
 
 class Worker(Component):
@@ -196,5 +196,7 @@ class Keys(Component):
 
 def remembered(scenario: Scenario) -> int:
     """Return how many places idempotency keys need, so that no two requests share one."""
-    requests = 1.5 * scenario.client.requests_per_second * scenario.duration_seconds
+    client = scenario.client
+    a_second = client.requests_per_second if client.arrivals == "open" else client.users
+    requests = 4 * a_second * scenario.duration_seconds  # with room for a rate that is turned up
     return next((places for places in REMEMBERED if places >= requests), REMEMBERED[-1])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine import LAYERS, Result, Scenario, Simulation, simulate
+from engine import LAYERS, Result, Scenario, Simulation, inspect, simulate
 from engine.layers.sharding import hottest, moved, placed, popularity, shards_of
 from tests.books import check_books, check_drained
 from tests.workshop import FAR
@@ -116,6 +116,13 @@ def test_the_more_a_commit_waits_for_the_longer_it_takes() -> None:
     assert stale["remote_apply"] == 0.0
     assert risk["local"] == pytest.approx(100 * 0.1, rel=0.05)
     assert risk["on"] == risk["remote_apply"] == 0.0
+
+
+def test_the_inspector_tells_what_a_failover_would_lose() -> None:
+    """A figure that no door shows would be known to nobody."""
+    result = played(WRITE, READ, read_replicas=1, lag=100)
+    said = inspect(result, "data.primary").sentences
+    assert any(text.startswith("Commits not replicated: ") for text in said)
 
 
 def test_only_synchronous_replicas_are_up_to_date() -> None:
