@@ -97,8 +97,8 @@ class Care(Component):
         low=0,
         high=1,
         step=0.05,
-        help="Retries as a share of calls; beyond it a failure is final. Finagle, Envoy: 20 %."
-        " Empty: no limit.",
+        help="Retries as a share of calls; beyond it a failure is final. Finagle, Envoy: 20 %,"
+        " and ten to begin with. Empty: no limit.",
     )
     bulkhead: int | None = knob(
         None,
