@@ -127,7 +127,9 @@ class BrowserCache(Component):
                 lives = Distribution(constant=self.ttl_seconds * 1e3)
                 program.store(station, PLACES, PLACES, lives, personal=True)
             scenario.draw_key(program, dataset)
-            known = program.step(Op.GET, "get", site=station.stores[0])
+            known = program.step(Op.GET, site=station.stores[0])
+            missed = program.step(Op.GO)  # a step of its own: the try behind it is walked again
+            program.patch(missed, jump=program.here)
         ask()
         with program.at(station, "keep"):
             scenario.draw_key(program, dataset)
