@@ -194,6 +194,7 @@ class Validation(Component):
                 check.emit(program, scenario, lambda: None)
 
         program.chance("invalid", self.invalid_share, lambda: trip(refused))
+        program.forget_key()  # most have not come this way
 
 
 class Page(Component):
