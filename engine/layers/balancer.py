@@ -284,6 +284,7 @@ class Balancer(Component):
         def call(pick: Route) -> None:
             failed()  # the server of the try before; at first nobody
             program.step(Op.SET, register=server, number=nobody)
+            program.forget_key()  # the try before may have ended with another
             serve(pick, scale)
             program.step(Op.OUTCOME, site=place.first, by=server, number=1)
 

@@ -127,7 +127,9 @@ class BrowserCache(Component):
                 lives = Distribution(constant=self.ttl_seconds * 1e3)
                 program.store(station, PLACES, PLACES, lives, personal=True)
             scenario.draw_key(program, dataset)
-            known = program.step(Op.GET, "get", site=station.stores[0])
+            known = program.step(Op.GET, site=station.stores[0])
+            missed = program.step(Op.GO)  # a step of its own: the try behind it is walked again
+            program.patch(missed, jump=program.here)
         ask()
         with program.at(station, "keep"):
             scenario.draw_key(program, dataset)
@@ -192,6 +194,7 @@ class Validation(Component):
                 check.emit(program, scenario, lambda: None)
 
         program.chance("invalid", self.invalid_share, lambda: trip(refused))
+        program.forget_key()  # most have not come this way
 
 
 class Page(Component):

@@ -279,6 +279,7 @@ class Client(Layer):
         if budget != NOBODY:
             program.step(Op.CREDIT, site=budget, number=self.retry_budget or 0.0)
         program.step(Op.TRY, "try", WAITING, site=lane, dist=patience, jump=retry)
+        program.forget_key()  # a further try begins with the key that the one before ended with
         body()
         program.step(Op.DONE)
         if in_vain:
