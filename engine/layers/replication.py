@@ -63,7 +63,14 @@ class Standby(Component):
         " its place, commits do not fail: they hang until it is back.",
     )
     outage_seconds: float = knob(
-        10.0, "Standby lost for", unit="s", low=0.1, high=86_400, step=5, slider_high=600
+        10.0,
+        "Standby lost for",
+        unit="s",
+        low=0.1,
+        high=86_400,
+        step=5,
+        slider_high=600,
+        help="Until it answers again.",
     )
 
     def stalls(self, data: Data) -> bool:
