@@ -328,14 +328,26 @@ class Asynchronous(Layer):
             title, station = self.title_of(kind), f"asynchronous.{kind}"
             yield from self.keys.figures(result, kind, title)
             channel = result.program.named.get(f"channel {kind}", NOBODY)
-            if self.acknowledge == "early" and channel != NOBODY:
-                yield Figure(
-                    name=f"{title}: lost",
-                    station=station,
-                    value=float(result.grown("channels")["dead"][channel]),
-                    unit="messages",
-                    help="Acknowledged before the work was done, and then it failed.",
-                )
+            if channel == NOBODY:
+                continue
+            grown = result.grown("channels")
+            early = self.acknowledge == "early"
+            ends = {
+                "dead": ("lost", "Acknowledged before the work was done, and then it failed.")
+                if early
+                else ("dead letters", "Failed at every delivery; somebody has to look at them."),
+                "expired": ("expired", "Waited longer than the retention; nobody has read them."),
+            }
+            for column, (name, text) in ends.items():
+                count = int(grown[column][channel])
+                if count or (early and column == "dead"):
+                    yield Figure(
+                        name=f"{title}: {name}",
+                        station=station,
+                        value=count,
+                        unit="messages",
+                        help=text,
+                    )
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Workers by the hour; the broker by the hour, a queue by the message."""

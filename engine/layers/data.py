@@ -221,7 +221,7 @@ class Data(Layer):
         """Emit what happens when the work of a write is done and its connection still held."""
         if guarded(scenario, dataset):
             program.step(Op.MARK, site=versions(program, scenario, dataset))
-        self.standby.wait(program, self)
+        self.standby.wait(program, scenario, dataset)
 
     # ------------------------------------------------------------ reading
 
@@ -383,9 +383,11 @@ class Data(Layer):
     # ------------------------------------------------------------ over time, and afterwards
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Take backups."""
+        """Take backups, and lose a standby."""
         if self.enabled and self.backup.on:
             yield self.backup.run(run)
+        if self.enabled and self.standby.stalls(self):
+            yield self.standby.lose(run)
 
     def figures(self, result: Measured) -> Iterator[Figure]:
         """What is at risk, what was in conflict, and what another shard would move."""

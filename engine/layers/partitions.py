@@ -18,7 +18,8 @@ MULTIPLIER, SEED, MASK = np.uint64(0x5BD1E995), 0x9747B28C, np.uint64(0xFFFFFFFF
 class Rebalance(Component):
     """A rebalance of all consumer groups: nobody reads while partitions change hands.
 
-    Eager, as Kafka's default was before cooperative rebalancing (KIP-429).
+    Eager, as with RangeAssignor, the first of Kafka's defaults; KIP-429's cooperative ones pause
+    only what moves.
     """
 
     at_seconds: float = knob(

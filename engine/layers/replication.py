@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.assembly import Station
-from engine.component import Component, Figure, knob
+from engine.component import Component, ControlPlane, Figure, knob
 from engine.distribution import Distribution, Lognormal, Time
 from engine.kernel.tables import NOBODY, Op
-from engine.program import NETWORK, Program
+from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
     from engine.layers.data import Data
@@ -51,15 +51,73 @@ class Standby(Component):
         help="Until the standby has the log on its disk.",
     )
 
-    def wait(self, program: Program, data: Data) -> None:
+    outage_at_seconds: float = knob(
+        0.0,
+        "Standby lost at",
+        unit="s",
+        low=0,
+        high=86_400,
+        step=5,
+        slider_high=600,
+        help="When one synchronous standby stops to answer; 0: never. If no other replica can take"
+        " its place, commits do not fail: they hang until it is back.",
+    )
+    outage_seconds: float = knob(
+        10.0,
+        "Standby lost for",
+        unit="s",
+        low=0.1,
+        high=86_400,
+        step=5,
+        slider_high=600,
+        help="Until it answers again.",
+    )
+
+    def stalls(self, data: Data) -> bool:
+        """Return whether the loss of one standby leaves too few for a commit."""
+        return (
+            self.outage_at_seconds > 0
+            and data.commit in REMOTE
+            and 0 < data.read_replicas <= self.synchronous
+        )
+
+    def stall(self, program: Program, scenario: Scenario, dataset: str) -> None:
+        """Emit that a commit waits for a standby that is lost until it is back.
+
+        A ledger that is marked for every key when the standby is lost tells that it is.
+        """
+        keys = scenario.datasets[dataset].keys
+        lost = program.ledger(f"standby of {dataset}", keys)
+        row = program.step(Op.RECENT, site=lost, number=self.outage_seconds)
+        back = self.outage_at_seconds + self.outage_seconds
+        at_once = program.dist(Distribution(constant=0))
+        program.step(Op.UNTIL, "standby", WAITING, dist=at_once, number=back)
+        program.patch(row, jump=program.here)
+
+    def lose(self, run: ControlPlane) -> Generator[Any, Any, Any]:
+        """Lose a standby."""
+        yield run.env.timeout(self.outage_at_seconds)
+        scenario, plane = run.scenario, run.plane
+        for name, data in scenario.datasets.items():
+            if plane.has(f"standby of {name}"):
+                first = plane.world.ledgers["first"][plane.program.named[f"standby of {name}"]]
+                plane.world.marks[first : first + data.keys] = run.env.now
+        run.note("outage", "data.primary", "a synchronous standby is lost: commits hang")
+        yield run.env.timeout(self.outage_seconds)
+        run.note("outage", "data.primary", "the standby is back")
+
+    def wait(self, program: Program, scenario: Scenario, dataset: str) -> None:
         """Emit what a commit waits for once the primary has it: PostgreSQL's synchronous_commit.
 
         remote_write: the standby has it in memory.  on: on its disk.  remote_apply: a query there
         sees it.  off and local wait for nobody.
         """
+        data = scenario.data
         count = min(self.synchronous, data.read_replicas)
         if data.commit not in REMOTE or not count:
             return
+        if self.stalls(data):
+            self.stall(program, scenario, dataset)
         if count == 1:
             self._reply(program, data)
         else:

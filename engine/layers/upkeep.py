@@ -87,7 +87,14 @@ class Backup(Component):
         "primary", "Backup from", help="A replica has less to lose; without replicas, the primary."
     )
     at_seconds: float = knob(
-        20.0, "Backup begins", unit="s", low=0, high=86_400, step=5, slider_high=600
+        20.0,
+        "Backup begins",
+        unit="s",
+        low=0,
+        high=86_400,
+        step=5,
+        slider_high=600,
+        help="When the first one begins.",
     )
     every_seconds: float = knob(
         86_400.0,

@@ -135,8 +135,10 @@ def test_a_message_that_takes_too_long_is_given_to_another_while_the_first_works
 def test_a_poison_message_fails_at_every_delivery() -> None:
     """Bad luck passes with the next delivery; a message that nobody can read does not."""
     unlucky = letters(played(worker={"failure_rate": 0.1}, attempts=5))
-    poisoned = letters(played(worker={"poison_rate": 0.1}, attempts=5))
+    result = played(worker={"poison_rate": 0.1}, attempts=5)
+    poisoned = letters(result)
     assert unlucky["dead"] < 0.001 * unlucky["published"]
+    assert figure(result, "dead letters") == poisoned["dead"]
     assert poisoned["dead"] == pytest.approx(0.1 * poisoned["published"], rel=0.2)
     assert poisoned["redelivered"] == pytest.approx(4 * poisoned["dead"], rel=0.1)
 
@@ -204,6 +206,7 @@ def test_a_full_queue_refuses_or_makes_the_publisher_wait() -> None:
 def test_messages_older_than_the_retention_are_dropped_unread() -> None:
     """A line that grows for ever would keep every message; a topic does not."""
     result = played(100, workers=1, worker={"service_time": 50}, retention_seconds=2)
+    assert figure(result, "expired") == letters(result)["expired"]
     assert letters(result)["expired"] > 0.5 * 80 * SECONDS * 0.8
     assert letters(result)["waiting"] <= 100 * 2.6
 

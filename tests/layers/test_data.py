@@ -142,6 +142,23 @@ def test_two_synchronous_standbys_wait_for_the_slower() -> None:
     assert two == pytest.approx(1 + 30, rel=0.06)
 
 
+def test_commits_hang_while_the_only_synchronous_standby_is_lost() -> None:
+    """PostgreSQL neither fails them nor goes on alone; a second standby would take its place."""
+    both = {"write": {"steps": [WRITE]}, "read": {"steps": [READ]}}
+    standby = {"hop": 0, "flush": 1, "outage_at_seconds": 5, "outage_seconds": 6}
+    longest = {}
+    for replicas in (1, 2):
+        system = scenario(READ, commit="on", read_replicas=replicas, standby=standby, rate=300)
+        result = simulate(system.change({"journeys": both}))
+        series = result.timeseries.set_index("time_s")["answered_per_s"]
+        longest[replicas] = result.summary.latency_ms_max
+        calm, lost = series.loc[1:5].mean(), series.loc[5.5:10.5].mean()
+        assert lost == pytest.approx(calm / 2 if replicas == 1 else calm, rel=0.15)
+        assert result.summary.failed == 0
+    assert longest[1] == pytest.approx(6000, rel=0.02)
+    assert longest[2] == pytest.approx(2)
+
+
 def test_a_quorum_that_overlaps_reads_nothing_stale() -> None:
     """If r + w > n, read sets meet write sets. With 1 + 1 of 3, two reads in three miss."""
     ratios = {}
