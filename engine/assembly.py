@@ -186,7 +186,7 @@ class Assembly(Layout):
         keep, sample = KEEPS[policy] if capacity < keys else (Keep.ALL, Sample.RANDOM)
         sampled = keep == Keep.SAMPLED
         residents, victims = self._sizes["residents"], self._sizes["victims"]
-        self._sizes["residents"] += capacity * sampled
+        self._sizes["residents"] += keys * sampled  # a run may be given a larger capacity
         self._sizes["victims"] += VICTIMS * sampled
         index = self._add(
             "stores",

@@ -33,6 +33,7 @@ class Knob(Frozen):
     step: float | None = None
     choices: tuple[str, ...] = ()
     advanced: bool = True
+    optional: bool = False  # it may be empty, and then does nothing
 
 
 def knobs(scenario: Scenario) -> list[Knob]:
@@ -85,6 +86,9 @@ def _knob(
         "help": field.description or "",
         "advanced": not extra.get("main"),
     }
+    if value is None or (_optional(field) and not isinstance(value, Distribution)):
+        yield _optional_knob(path, field, value, bounds, common)
+        return
     if isinstance(value, Distribution):
         yield from _time_knob(path, value, common)
         return
@@ -95,11 +99,28 @@ def _knob(
         yield Knob(path=path, kind="choice", value=value, choices=choices, **common)
     elif isinstance(value, bool):
         yield Knob(path=path, kind="bool", value=value, **common)
-    elif value is not None:
+    else:
         kind: Literal["int", "float"] = "int" if isinstance(value, int) else "float"
         yield Knob(
             path=path, kind=kind, value=value, low=low, high=high, step=extra.get("step"), **common
         )
+
+
+def _optional(field: FieldInfo) -> bool:
+    """Return whether a field may be empty."""
+    return type(None) in typing.get_args(field.annotation)
+
+
+def _optional_knob(
+    path: str, field: FieldInfo, value: Any, bounds: dict[str, float], common: dict[str, Any]
+) -> Knob:
+    """Return the knob of a field that is empty or a number; a time's number is a constant."""
+    inside = str(field.annotation)
+    kind: Literal["int", "float", "time"] = "int" if "int" in inside else "float"
+    if "Distribution" in inside:
+        kind, bounds = "time", {"low": 0.0}
+    low, high = bounds.get("low"), bounds.get("high")
+    return Knob(path=path, kind=kind, value=value, optional=True, low=low, high=high, **common)
 
 
 def _time_knob(path: str, value: Distribution, common: dict[str, Any]) -> Iterator[Knob]:

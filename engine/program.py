@@ -229,8 +229,11 @@ class Program(Assembly):
         if probability <= 0:
             return
         row = self.step(Op.CHANCE, what, number=1.0 - probability, register=int(always))
+        key = self._key
         body()
         self.patch(row, jump=self.here)
+        if self._key != key:
+            self.forget_key()
 
     def attempt(
         self,
@@ -258,6 +261,7 @@ class Program(Assembly):
         dist = 0 if timeout is None else self.dist(timeout)
         held = self._held
         self.step(Op.TRY, what, WAITING, site=lane, dist=dist, jump=rule)
+        self.forget_key()  # a later try begins with the key that the one before has left
         body()
         self.step(Op.DONE)
         if otherwise is None:

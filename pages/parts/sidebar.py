@@ -75,12 +75,24 @@ def _control(knob: Knob, *, on: bool) -> None:
     elif knob.kind == "choice":
         options = list(knob.choices)
         st.selectbox(label(knob), options, options.index(str(knob.value)), **common)
+    elif knob.optional:
+        _optional(knob, common)
     else:
         number = int if knob.kind == "int" else float
         low, high = state.range_of(knob)
         low, high, value = number(low), number(high), number(knob.value or 0)
         step = number(knob.step or _fine(high))
         st.slider(label(knob), low, high, value, step, format=_format(knob), **common)
+
+
+def _optional(knob: Knob, common: dict[str, Any]) -> None:
+    """Draw a knob that may be empty: a field, since no slider has a place for nothing."""
+    number = int if knob.kind == "int" else float
+    low, high, value = (
+        None if each is None else number(each) for each in (knob.low, knob.high, knob.value)
+    )
+    step = 1 if number is int else None
+    st.number_input(label(knob), low, high, value, step, placeholder="off", **common)
 
 
 def label(knob: Knob) -> str:

@@ -173,7 +173,7 @@ def range_of(knob: Knob) -> tuple[float, float]:
 
 def _stretch(knob: Knob, value: Any) -> None:
     """Make room on a knob's slider for a value that the engine takes."""
-    if knob.kind in _NUMBERS:
+    if knob.kind in _NUMBERS and not knob.optional:  # a field has no ends to move
         low, high = range_of(knob)
         ranges = st.session_state.setdefault(_RANGE, {})
         ranges[knob.path] = (min(low, float(value)), max(high, float(value)))
@@ -280,6 +280,8 @@ def newest_step() -> Step | None:
 
 def _as_kind(value: Any, kind: str) -> Any:
     """Return a value in its widget's own type: a slider of whole numbers refuses 6.0."""
+    if value is None:
+        return None
     return int(value) if kind == "int" else float(value) if kind in _NUMBERS else value
 
 
