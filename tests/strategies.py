@@ -152,6 +152,11 @@ caches = section(
     nodes=st.integers(1, 3),
     slow_share=st.sampled_from([0, 0.1]),
     slow_time=times,
+    near=section(
+        on=st.booleans(),
+        capacity=st.sampled_from([0, 3, 100]),
+        ttl_seconds=st.sampled_from([0, 0.2]),
+    ),
     stampede=st.sampled_from(["none", "none", "single_flight", "xfetch", "lease"]),
     lease_seconds=st.sampled_from([0.1, 10]),
     flight_seconds=st.sampled_from([0.05, 10]),
