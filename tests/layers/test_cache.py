@@ -60,7 +60,10 @@ def test_a_lease_runs_out_when_its_holder_fails() -> None:
             {"do": "lookup", **THING, "then": [{"do": "call", "service": "server"}]},
             cache={"hop": 0, "stampede": "lease", "lease_seconds": 4},
             # For the first two seconds there is no server.
-            application={"replicas": 1, "deploy": {"at_seconds": 0, "start_seconds": 2}},
+            application={
+                "replicas": 1,
+                "deploy": {"at_seconds": 0, "surge": 0, "start_seconds": 2},
+            },
             datasets={"things": {"keys": 1}},
         )
     )
