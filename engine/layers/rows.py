@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from engine.component import Inner, Step
-from engine.kernel.tables import Op
 from engine.layers.locks import Lock
 from engine.program import Program
 
@@ -40,7 +39,7 @@ class Read(Step):
 
 
 class Write(Step):
-    """Write a row of a dataset, and take it out of the cache so that nobody reads the old one."""
+    """Write a row of a dataset; the cached copy goes by the cache's policy: usually out."""
 
     do: Literal["write"] = "write"
     dataset: str
@@ -60,7 +59,7 @@ class Write(Step):
         return [("dataset", self.dataset)]
 
     def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
-        """Emit the write, and the invalidation after it."""
+        """Emit the write, and what becomes of the cached copy."""
         if self.insert:
             # Ids grow: at the end of the last range, but anywhere among hashes.
             ordered = scenario.data.sharding == "range" and scenario.data.shards > 1
@@ -68,12 +67,10 @@ class Write(Step):
             program.key_by("newest" if ordered else "request", keys)
         else:
             scenario.draw_key(program, self.dataset)
-        scenario.data.write(program, scenario, self.dataset, "write", lock=self.lock)
-        cache = scenario.cache
-        if self.invalidate and cache.enabled and self.dataset in scenario.datasets_of("lookup"):
-            station, store = cache.store_of(program, scenario, self.dataset)
-            with program.at(station, "delete"):
-                cache.ask(program, station, "del")
-                program.step(Op.DROP, site=store)
+
+        def database() -> None:
+            scenario.data.write(program, scenario, self.dataset, "write", lock=self.lock)
+
+        scenario.cache.write(program, scenario, self.dataset, database, self.invalidate)
         if self.insert:
             program.forget_key()
