@@ -81,9 +81,8 @@ def test_who_reads_the_primary_after_a_write_reads_nothing_stale() -> None:
     """Read your writes: without it, a customer's own order is missing from his list."""
     ratios, primary = {}, {}
     for reads in ("replica", "primary_after_write", "primary"):
-        result = played(
-            WRITE, READ, read_replicas=2, lag=300, reads=reads, pin_seconds=0.3, keys=200
-        )
+        more = {"read_replicas": 2, "lag": 300, "reads": reads, "pin_seconds": 0.3}
+        result = played(WRITE, READ, READ, **more, keys=200)
         ratios[reads] = result.summary.stale_read_ratio or 0.0
         primary[reads] = result.stations.loc["data.primary", "rate_per_s"]
         assert ("data.replicas" in result.stations.index) == (reads != "primary")
