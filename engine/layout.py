@@ -168,8 +168,8 @@ class Layout:
         )
 
     def _peers(self) -> np.ndarray:
-        """Return what is known of every pool's health; nothing where none is watched."""
-        peers = np.zeros(len(self._rows["pools"]) if self._watched else 1, tables.Peer)
+        """Return what is known of every pool's health."""
+        peers = np.zeros(max(1, len(self._rows["pools"])), tables.Peer)
         for pool, row in self._watched.items():
             peers[pool] = row
         return peers

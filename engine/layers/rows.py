@@ -60,10 +60,6 @@ class Write(Step):
 
     def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
         """Emit the write, and what becomes of the cached copy."""
-
-        def database() -> None:
-            scenario.data.write(program, scenario, self.dataset, "write", lock=self.lock)
-
         if self.insert:
             # Ids grow: at the end of the last range, but anywhere among hashes.
             ordered = scenario.data.sharding == "range" and scenario.data.shards > 1
@@ -71,6 +67,10 @@ class Write(Step):
             program.key_by("newest" if ordered else "request", keys)
         else:
             scenario.draw_key(program, self.dataset)
+
+        def database() -> None:
+            scenario.data.write(program, scenario, self.dataset, "write", lock=self.lock)
+
         scenario.cache.write(program, scenario, self.dataset, database, self.invalidate)
         if self.insert:
             program.forget_key()

@@ -81,9 +81,8 @@ def test_who_reads_the_primary_after_a_write_reads_nothing_stale() -> None:
     """Read your writes: without it, a customer's own order is missing from his list."""
     ratios, primary = {}, {}
     for reads in ("replica", "primary_after_write", "primary"):
-        result = played(
-            WRITE, READ, read_replicas=2, lag=300, reads=reads, pin_seconds=0.3, keys=200
-        )
+        more = {"read_replicas": 2, "lag": 300, "reads": reads, "pin_seconds": 0.3}
+        result = played(WRITE, READ, READ, **more, keys=200)
         ratios[reads] = result.summary.stale_read_ratio or 0.0
         primary[reads] = result.stations.loc["data.primary", "rate_per_s"]
         assert ("data.replicas" in result.stations.index) == (reads != "primary")
@@ -194,6 +193,33 @@ def test_a_pool_that_has_no_connection_in_time_says_so() -> None:
     assert set(brief.summary.failures) == {"no connection in time"}
     assert brief.summary.latency_ms_max == pytest.approx(120, abs=1)
     assert brief.summary.answered == pytest.approx(SECONDS / 0.020, rel=0.02)
+
+
+def test_a_server_waits_for_a_connection_of_its_own() -> None:
+    """The database is idle, and still queries wait: the pool of each server is what is full."""
+    app = {"services": {"server": {"cpu_time": 0}}, "replicas": 2, "threads": 50, "cores": 50}
+    call = {"do": "call", "service": "server", "then": [READ]}
+    name = "Wait for a connection of the server's own"
+    waits, answered = {}, {}
+    for size in (1, 10):
+        system = scenario(call, read_time=40, server_pool={"size": size})
+        result = simulate(system.change({"application": app}))
+        waits[size], answered[size] = result.figures.loc[name, "value"], result.summary.answered
+        assert result.stations.loc["data.primary", "utilisation"] < 0.01
+        assert result.stations.loc["data.primary", "wait_ms_mean"] == 0
+    assert answered[1] == pytest.approx(2 * SECONDS / 0.040, rel=0.03)
+    assert waits[1] > 1000
+    assert waits[10] < 1
+
+
+def test_more_servers_than_the_database_has_room_for_wait_there() -> None:
+    """Pools that are large enough each are too large together: the line moves to the database."""
+    app = {"services": {"server": {"cpu_time": 0}}, "replicas": 8, "threads": 50, "cores": 50}
+    call = {"do": "call", "service": "server", "then": [READ]}
+    more = {"read_time": 60, "connections": 5, "server_pool": {"size": 10}}
+    result = simulate(scenario(call, **more).change({"application": app}))
+    assert result.stations.loc["data.primary", "utilisation"] > 0.97
+    assert result.stations.loc["data.primary", "wait_ms_mean"] > 500
 
 
 def test_a_hot_row_lets_one_writer_at_a_time_through() -> None:
