@@ -11,11 +11,12 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from engine.assembly import label_hash
 from engine.component import Layer, Line, Step, knob
 from engine.distribution import Frozen
 from engine.errors import ScenarioError, close_to, plain, shown
@@ -53,6 +54,19 @@ class Dataset(Frozen):
         description="Zipf exponent of their popularity; 0: all alike. Web objects: 0.64 to 0.83"
         " (Breslau et al. 1999); Twitter's caches: mostly 1 to 1.5 (Yang et al. 2020).",
     )
+    hot_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of requests that are about one thing, such as a celebrity or the item"
+        " on sale, beside what its popularity brings it.",
+    )
+    missing_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of look-ups in the cache that ask for what does not exist.",
+    )
 
 
 class Journey(Frozen):
@@ -60,6 +74,10 @@ class Journey(Frozen):
 
     title: str = Field(default="", max_length=80)
     weight: float = Field(default=1.0, ge=0, le=1e9, description="How often, among all journeys.")
+    priority: Literal["critical", "sheddable"] = Field(
+        default="critical",
+        description="Sheddable journeys are refused first when servers have too long a line.",
+    )
     steps: tuple[AnyStep, ...] = Field(min_length=1)
 
     def walk(self) -> Iterator[tuple[str, Step]]:
@@ -273,8 +291,17 @@ class Scenario(Frozen):
 
     def draw_key(self, program: Program, dataset: str) -> None:
         """Emit which thing of a dataset the request is about."""
-        data = self.datasets[dataset]
+        data, row = self.datasets[dataset], program.here
         program.key(dataset, data.keys, data.zipf)
+        if data.hot_share and program.here > row:
+            row = program.here
+            program.chance("hot", data.hot_share, lambda: self._hot_key(program), always=True)
+            # However often it is drawn in one journey, it is the same thing.
+            program.patch(row, label=label_hash(f"{program.journey}/hot key of {dataset}"))
+
+    def _hot_key(self, program: Program) -> None:
+        """Emit that the request is about the most popular thing of all."""
+        program.step(Op.KEY, site=program.keyspace(1, 0.0))
 
     def program(self) -> Program:
         """Return the scenario spelled in mechanisms."""

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from engine import Scenario
+from engine import Scenario, ScenarioError
 
 Tree = dict[str, Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -146,8 +147,19 @@ edges = section(
         canary=section(share=st.sampled_from([0, 0, 0.3]), error_rate=st.just(0.2),
                        latency_factor=st.just(2.0))),
 )  # fmt: skip
+breakers = section(on=st.booleans(), failures=st.integers(1, 4), probes=st.integers(1, 2),
+                   rest_seconds=st.sampled_from([0.05, 0.5]))  # fmt: skip
+cares = section(
+    timeout_ms=some(st.sampled_from([10, 60])),
+    attempts=st.sampled_from([1, 1, 3]),
+    backoff_ms=st.sampled_from([0, 5]),
+    retry_budget=some(st.sampled_from([0, 0.2])),
+    bulkhead=some(st.integers(0, 4)),
+    breaker=breakers,
+)
 services = section(
     cpu_time=some(times),
+    care=some(cares),
     replicas=some(st.integers(1, 4)),
     threads=some(st.integers(1, 6)),
     cores=some(st.integers(1, 3)),
@@ -162,8 +174,25 @@ applications = section(
     cores=st.integers(1, 3),
     queue_limit=st.sampled_from([0, 2, 50]),
     hop=some(times),
+    cpu=st.sampled_from(["fifo", "fifo", "processor_sharing"]),
+    deadlines=st.booleans(),
+    shed_line=some(st.integers(0, 3)),
+    sessions=some(
+        section(
+            kind=st.sampled_from(["token", "memory", "store"]),
+            sign_in_time=times,
+            everywhere=st.booleans(),
+            ttl_seconds=st.sampled_from([1, 1800]),
+        )
+    ),
+    pauses=some(
+        section(every_seconds=st.sampled_from([0.3, 5]), pause_ms=st.sampled_from([0, 80]))
+    ),
+    deploy=some(
+        section(at_seconds=st.sampled_from([0, 0.5]), start_seconds=st.sampled_from([0.1, 0.4]))
+    ),
     services=st.fixed_dictionaries(dict.fromkeys(SERVICES, services)),
-)
+).flatmap(lambda tree: st.sampled_from([tree, tree | {"mtbf_seconds": 1, "mttr_seconds": 0.2}]))
 caches = section(
     enabled=layer_on,
     ttl_seconds=st.sampled_from([0, 0.3, 300]),
@@ -171,6 +200,19 @@ caches = section(
     warm=st.booleans(),
     hop=some(times),
     command_time=some(times),
+    policy=st.sampled_from(["lru", "fifo", "random", "redis_lru", "redis_lfu", "static"]),
+    samples=st.integers(1, 6),
+    sliding=st.booleans(),
+    ttl_jitter=st.sampled_from([0, 0.5]),
+    nodes=st.integers(1, 3),
+    slow_share=st.sampled_from([0, 0.1]),
+    slow_time=times,
+    stampede=st.sampled_from(["none", "none", "single_flight", "xfetch", "lease"]),
+    lease_seconds=st.sampled_from([0.1, 10]),
+    flight_seconds=st.sampled_from([0.05, 10]),
+    negative=st.booleans(),
+    write_policy=st.sampled_from(["invalidate", "through", "around", "behind"]),
+    flush_at_seconds=some(st.sampled_from([0.5, 1.9])),
     buffer=section(flush_seconds=st.sampled_from([0.2, 1.0]), batch=st.sampled_from([1, 10])),
 )
 workers = section(
@@ -208,7 +250,13 @@ watchers = section(
 )
 datasets = st.fixed_dictionaries(
     dict.fromkeys(
-        DATASETS, section(keys=st.sampled_from([1, 7, 60]), zipf=st.sampled_from([0, 0.9, 1.5]))
+        DATASETS,
+        section(
+            keys=st.sampled_from([1, 7, 60]),
+            zipf=st.sampled_from([0, 0.9, 1.5]),
+            hot_share=st.sampled_from([0, 0, 0.3]),
+            missing_share=st.sampled_from([0, 0, 0.3]),
+        ),
     )
 )
 
@@ -242,6 +290,8 @@ def step_lists(depth: int, callable_services: tuple[str, ...]) -> st.SearchStrat
         here += [
             section(do=st.sampled_from(["lookup", "fetch"]), dataset=dataset, then=within),
             section(do=st.just("parallel"), repeat=st.integers(1, 3), then=within),
+            section(do=st.just("parallel"), needed=st.just(1), then=within),
+            section(do=st.just("hedge"), after_ms=times, then=within),
         ]
     return st.lists(st.one_of(here), min_size=1, max_size=3)
 
@@ -255,7 +305,11 @@ def call(
 
 journeys = st.dictionaries(
     st.sampled_from(["browse", "buy", "look"]),
-    section(weight=st.sampled_from([1, 5]), steps=step_lists(DEEPEST, SERVICES)),
+    section(
+        weight=st.sampled_from([1, 5]),
+        priority=st.sampled_from(["critical", "sheddable"]),
+        steps=step_lists(DEEPEST, SERVICES),
+    ),
     min_size=1,
     max_size=3,
 )
@@ -278,4 +332,10 @@ def scenarios(draw: Draw, arrivals: str | None = None, seconds: float = 2.0) -> 
         "datasets": draw(datasets),
         "journeys": draw(journeys),
     }
-    return Scenario.model_validate(tree)
+    scenario = Scenario.model_validate(tree)
+    try:
+        scenario.program()
+    except ScenarioError as error:  # what is nested too deep is refused in words
+        assume("nests calls too deep" not in str(error))
+        raise
+    return scenario

@@ -1,28 +1,23 @@
-"""Application: stateless services; each server has worker threads and CPU cores."""
+"""Application: services; each server has worker threads and CPU cores."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from engine.assembly import Station
-from engine.component import Component, Inner, Layer, Line, Step, knob
+from engine.component import Component, ControlPlane, Layer, Line, knob
 from engine.distribution import Distribution, Time
-from engine.kernel.tables import NOBODY, Op, Policy
-from engine.program import NETWORK, WAITING, Program
+from engine.layers.care import Care
+from engine.layers.servers import Halts, break_down, deploy, pause
+from engine.layers.sessions import Sessions
 
 if TYPE_CHECKING:
-    from engine.component import AnyStep
+    from engine.program import Program
     from engine.scenario import Scenario
 
 REPLICAS_MAX = 1000
-REPEAT_MAX = 4096
-Route = Callable[[str, "Servers", int], None]  # emit the pick of a server into a register
-BLOCK = 32  # servers are laid out in blocks, so that a run can scale out
 
 
 class Service(Component):
@@ -69,7 +64,7 @@ class Service(Component):
         None,
         "Queue time-out",
         unit="ms",
-        help="A call that waits longer for a thread is given up; empty: never.",
+        help="A call that waits longer for a thread is given up; empty: as the layer says.",
     )
     queue_limit: int | None = knob(
         None,
@@ -80,6 +75,66 @@ class Service(Component):
         step=1,
         slider_high=2000,
         help="Calls that may wait for a thread; empty: as the layer says.",
+    )
+    care: Care = Care()
+
+
+class Pauses(Component):
+    """Garbage collection: now and then a server stops altogether."""
+
+    every_seconds: float | None = knob(
+        None,
+        "GC pause every",
+        unit="s",
+        low=0.05,
+        high=3600,
+        step=1,
+        slider_high=60,
+        help="How often each server stops, not in step; its cores are time-shared then. Empty:"
+        " never.",
+    )
+    pause_ms: float = knob(
+        200.0,
+        "GC pause",
+        unit="ms",
+        low=0,
+        high=60_000,
+        step=10,
+        slider_high=2000,
+        help="How long it stops. Java's G1 aims at 200 ms at most (-XX:MaxGCPauseMillis).",
+    )
+
+
+class Deploy(Component):
+    """A rolling deployment: servers are replaced batch by batch while requests come."""
+
+    at_seconds: float | None = knob(
+        None,
+        "Deploy at",
+        unit="s",
+        low=0,
+        high=86_400,
+        step=5,
+        slider_high=300,
+        help="When every service begins to be replaced. Empty: never.",
+    )
+    max_unavailable: float = knob(
+        0.25,
+        "Max unavailable",
+        low=0.01,
+        high=1,
+        step=0.05,
+        help="Share of a service's servers that are away at once, at least one. Kubernetes: 25 %.",
+    )
+    start_seconds: float = knob(
+        10.0,
+        "Start-up time",
+        unit="s",
+        low=0.1,
+        high=3600,
+        step=5,
+        slider_high=120,
+        help="Until a new server takes calls; an assumption, some tens of seconds for a JVM.",
     )
 
 
@@ -124,7 +179,14 @@ class Application(Layer):
         high=1_000_000,
         step=10,
         slider_high=2000,
-        help="Calls that may wait for a thread; more are refused. nginx: backlog 511.",
+        help="Calls that may wait for a thread; more are refused, all of them at 0. nginx:"
+        " backlog 511.",
+    )
+    queue_timeout_ms: Time | None = knob(
+        None,
+        "Queue time-out",
+        unit="ms",
+        help="A call that waits longer for a thread is given up; empty: never.",
     )
     hop: Time = knob(
         Distribution(constant=0.25),
@@ -132,7 +194,63 @@ class Application(Layer):
         unit="ms",
         help="Between two services in one zone, there and back.",
     )
+    cpu: Literal["fifo", "processor_sharing"] = knob(
+        "fifo",
+        "CPU scheduling",
+        help="fifo: who has a core keeps it until done. processor_sharing: all share the cores in"
+        " small time slices, as under Linux.",
+    )
+    deadlines: bool = knob(
+        False,
+        "Deadline propagation",
+        help="Calls carry the client's deadline (gRPC, Go's context): whatever waited in a line"
+        " is dropped if nobody waits for its answer any more.",
+    )
+    shed_line: int | None = knob(
+        None,
+        "Shed above",
+        unit="calls",
+        low=0,
+        high=1_000_000,
+        step=5,
+        slider_high=200,
+        help="A server whose line is as long refuses journeys of priority sheddable, so that the"
+        " others get through (Google SRE book, 'Handling Overload').",
+    )
+    mtbf_seconds: float | None = knob(
+        None,
+        "Time between breakdowns",
+        unit="s",
+        low=0.01,
+        high=1e9,
+        step=10,
+        slider_high=3600,
+        help="Mean, of each server: its cores stand still, and go on after the repair with what"
+        " they had in hand. Empty: never.",
+    )
+    mttr_seconds: float | None = knob(
+        None,
+        "Time to repair",
+        unit="s",
+        low=0.01,
+        high=1e9,
+        step=1,
+        slider_high=600,
+        help="Mean; goes with the time between breakdowns.",
+    )
+    sessions: Sessions = Sessions()
+    pauses: Pauses = Pauses()
+    deploy: Deploy = Deploy()
     services: dict[str, Service] = Field(default_factory=lambda: {"server": Service()})
+
+    @model_validator(mode="after")
+    def breakdowns_are_repaired(self) -> Application:
+        """Breakdowns need both times."""
+        if (self.mtbf_seconds is None) != (self.mttr_seconds is None):
+            raise ValueError(
+                "mtbf_seconds and mttr_seconds go together; give both for breakdowns, or neither"
+            )
+        return self
 
     @field_validator("services")
     @classmethod
@@ -146,6 +264,41 @@ class Application(Layer):
         """Return how many servers a service has."""
         return self.services[name].replicas or self.replicas
 
+    @property
+    def shares_cores(self) -> bool:
+        """Return whether cores are time-shared: as asked, or because they have to stop."""
+        stops = self.pauses.every_seconds is not None or self.mtbf_seconds is not None
+        return stops or self.cpu == "processor_sharing"
+
+    def keeps_sessions(self, kind: str) -> bool:
+        """Return whether users are known in this way."""
+        return self.enabled and self.sessions.kind == kind
+
+    def agree_on_plans(self, program: Program) -> None:
+        """Make programs differ that plan otherwise: what happens over time is set going once."""
+        plans = {
+            "pauses": self.pauses.every_seconds is not None,
+            "breakdowns": self.mtbf_seconds is not None,
+            f"deployment at {self.deploy.at_seconds}": self.deploy.at_seconds is not None,
+        }
+        program.named.update({plan: 0 for plan, on in plans.items() if on})
+
+    def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
+        """Let servers pause, break down and be replaced."""
+        halts = Halts(run)
+        laid_out = run.plane.program.laid_out
+        for name in self.services:
+            if not self.enabled or name not in laid_out:
+                continue
+            place = laid_out[name]
+            for server in range(place.laid):
+                if self.pauses.every_seconds is not None:
+                    yield pause(run, halts, name, place, server)
+                if self.mtbf_seconds is not None:
+                    yield break_down(run, halts, name, place, server)
+            if self.deploy.at_seconds is not None:
+                yield deploy(run, name, place)
+
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Servers by the hour, by their cores."""
         for name, service in self.services.items():
@@ -157,165 +310,3 @@ class Application(Layer):
                     quantity=self.servers(name),
                     usd_per_hour_each=cores * scenario.prices.app_core_usd_per_hour,
                 )
-
-
-class Call(Step):
-    """Call a service, and do the steps within while its thread is held."""
-
-    do: Literal["call"] = "call"
-    service: str
-    cpu_time: Time | None = Field(
-        default=None,
-        title="CPU time",
-        description="What this call computes, ms; empty: as the service says.",
-    )
-    then: tuple[AnyStep, ...] = ()
-
-    def names(self) -> list[tuple[str, str]]:
-        """The service."""
-        return [("service", self.service)]
-
-    def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
-        """Emit the way to a server, its thread, its CPU, and what it does meanwhile."""
-        if not scenario.application.enabled:
-            inner()
-        elif program.inside("application"):
-            self._serve(program, scenario, inner, picked(program, Policy.ROUND_ROBIN, 1))
-        else:
-            place = functools.partial(lay_out, program, scenario, self.service)
-            serve = functools.partial(self._serve, program, scenario, inner)
-            scenario.edge.balance(program, scenario, place, self.service, serve)
-
-    def _serve(
-        self,
-        program: Program,
-        scenario: Scenario,
-        inner: Inner,
-        route: Route,
-        scale: float = 1.0,
-    ) -> None:
-        """Emit a server's part, once `route` has picked it; CPU time is `scale` times as long."""
-        layer = scenario.application
-        service, depth = layer.services[self.service], program.depth("application")
-        place = lay_out(program, scenario, self.service)
-        server = program.register(f"server {depth}")
-        with program.at(place.station, "handle"):
-            if depth:
-                program.hold("hop", layer.hop, NETWORK)
-            route(f"{self.service} {'inner' if depth else 'entry'}", place, server)
-            scale *= scenario.observability.overhead()
-            self._thread(program, service, place, server)
-            cpu = self.cpu_time or service.cpu_time
-            if place.cpus == NOBODY:
-                program.hold("cpu", cpu, scale=scale)
-            elif cpu.constant != 0:
-                program.step(Op.SEIZE, kind=WAITING, site=place.cpus, by=server)
-                program.hold("cpu", cpu, scale=scale)
-                program.step(Op.RELEASE)
-            inner()
-            program.step(Op.RELEASE)
-
-    def _thread(self, program: Program, service: Service, place: Servers, server: int) -> None:
-        """Emit the wait for a thread, given up after the queue time-out if there is one."""
-        full = program.reason(f"{self.service} accept queue full")
-        if service.queue_timeout_ms is None:
-            program.step(Op.SEIZE, kind=WAITING, site=place.first, by=server, reason=full)
-            return
-        program.step(
-            Op.TRY,
-            "patience",
-            WAITING,
-            site=program.lane(),
-            dist=program.dist(service.queue_timeout_ms),
-            jump=program.retry(cancels=True),
-        )
-        program.step(Op.SEIZE, kind=WAITING, site=place.first, by=server, reason=full)
-        program.step(Op.DONE)
-
-
-class Parallel(Step):
-    """Do the steps within side by side, and go on when the last of them is done.
-
-    Each step within is a leg of its own; one leg that fails fails the whole.
-    """
-
-    do: Literal["parallel"] = "parallel"
-    repeat: int = Field(
-        default=1,
-        ge=1,
-        le=REPEAT_MAX,
-        title="Repeat",
-        description="How many legs each step within gets: a fan-out.",
-    )
-    then: tuple[AnyStep, ...] = Field(min_length=1)
-
-    def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
-        """Emit where the ways part and meet again; the legs stand behind the journey."""
-        node, journey = program.node, program.journey
-        fork = program.step(Op.FORK, kind=WAITING, jump=len(self.then), register=self.repeat)
-        program.step(Op.GATHER)
-        program.later(lambda: self._emit_legs(program, scenario, fork, node, journey))
-
-    def _emit_legs(
-        self, program: Program, scenario: Scenario, fork: int, node: int, journey: str
-    ) -> None:
-        """Emit each leg under the visit that it parts from; it draws the same keys again."""
-        starts = []
-        for step in self.then:
-            starts.append(program.begin(journey))
-            with program.beside(node):
-                scenario.emit(program, (step,))
-                program.step(Op.JOIN)
-        program.patch(fork, site=program.legs(starts, self.repeat))
-
-
-@dataclass(frozen=True)
-class Servers:
-    """Where a service's servers stand in the tables."""
-
-    station: Station
-    first: int  # pool of the first server's threads
-    count: int
-    cpus: int  # pool of the first server's cores, NOBODY where threads never outnumber them
-
-
-def picked(program: Program, policy: Policy, draws: int) -> Route:
-    """Return what emits the pick of a server by a policy."""
-
-    def route(name: str, place: Servers, server: int) -> None:
-        group = program.shared_group(name, policy, place.first, place.count, draws)
-        program.step(
-            Op.ROUTE,
-            "route",
-            site=group,
-            register=server,
-            jump=place.first,
-            reason=program.reason("no healthy server"),
-        )
-
-    return route
-
-
-def lay_out(program: Program, scenario: Scenario, name: str) -> Servers:
-    """Return a service's servers, laid out on first use: threads each, then CPUs each."""
-    if name in program.laid_out:
-        found: Servers = program.laid_out[name]
-        return found
-    layer = scenario.application
-    service = layer.services[name]
-    count = layer.servers(name)
-    threads, cores = service.threads or layer.threads, service.cores or layer.cores
-    limit = layer.queue_limit if service.queue_limit is None else service.queue_limit
-    station = program.station(
-        f"application.{name}", service.title or name.capitalize(), "service", count
-    )
-    laid = -(-(count + BLOCK // 4) // BLOCK) * BLOCK
-    weights = service.weights or (1,)
-    first = program.pools(station, laid, threads, limit, count, weights)
-    cpus = NOBODY
-    if threads > cores:
-        cpus = program.pools(station, laid, cores, NOBODY, 0, (1,), program.meter())
-        station.cpus = list(range(cpus, cpus + count))
-    place = Servers(station, first, count, cpus)
-    program.laid_out[name] = place
-    return place

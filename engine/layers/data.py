@@ -248,7 +248,7 @@ class Read(Step):
 
 
 class Write(Step):
-    """Write a row of a dataset, and take it out of the cache so that nobody reads the old one."""
+    """Write a row of a dataset; the cached copy goes by the cache's policy: usually out."""
 
     do: Literal["write"] = "write"
     dataset: str
@@ -259,15 +259,13 @@ class Write(Step):
         return [("dataset", self.dataset)]
 
     def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
-        """Emit the write, and the invalidation after it."""
+        """Emit the write, and what becomes of the cached copy."""
+
+        def database() -> None:
+            scenario.data.write(program, scenario, self.dataset, "write")
+
         scenario.draw_key(program, self.dataset)
-        scenario.data.write(program, scenario, self.dataset, "write")
-        cache = scenario.cache
-        if self.invalidate and cache.enabled and self.dataset in scenario.datasets_of("lookup"):
-            station, store = cache.store_of(program, scenario, self.dataset)
-            with program.at(station, "delete"):
-                cache.ask(program, station, "del")
-                program.step(Op.DROP, site=store)
+        scenario.cache.write(program, scenario, self.dataset, database, self.invalidate)
 
 
 class Find(Step):
