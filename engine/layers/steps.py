@@ -105,6 +105,7 @@ class Call(Step):
             self._thread(program, scenario, service, place, server)
             self._still(program, scenario)
             layer.sessions.emit(program, scenario, place, server)
+            scale *= scenario.observability.overhead()
             place.compute(program, "cpu", server, self.cpu_time or service.cpu_time, scale)
             self._still(program, scenario)
             inner()
