@@ -57,8 +57,8 @@ def awaited(token, world):
 
 
 @aside
-def join(who, world):
-    """End a leg; the one that decides wakes the parent and charges it with its own time."""
+def join(who, well, world):
+    """End a leg, well or not; the one that decides wakes its parent and charges it its time."""
     token = world.tokens[who]
     parent = world.tokens[token.parent]
     if not awaited(token, world):
@@ -66,10 +66,10 @@ def join(who, world):
         free(who, world)
         return Verdict.OVER
     parent.legs -= 1
-    if token.reason:
-        parent.reason = token.reason
-    else:
+    if well:
         parent.needed -= 1
+    else:
+        parent.reason = token.reason
     for index in range(min(token.leaves, LEAVES)):
         if parent.leaves < LEAVES:
             span, copy = world.leaves[who, index], world.leaves[token.parent, parent.leaves]

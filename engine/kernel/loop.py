@@ -16,7 +16,7 @@ from engine.kernel.scope import close_try, due_timer, open_try, retry_or_fail
 from engine.kernel.share import end_job, share
 from engine.kernel.source import TURNS, arrive, ask, plan, think
 from engine.kernel.store import drop, get, put
-from engine.kernel.tables import NOBODY, Kind, Op, Verdict
+from engine.kernel.tables import LEAVES, NOBODY, Kind, Op, Verdict
 from engine.kernel.tokens import free, fresh
 from engine.kernel.watch import outcome
 
@@ -127,7 +127,7 @@ def perform(step, row, who, world):
     if op == Op.FORK:
         return fork(step, who, world)
     if op == Op.JOIN:
-        return join(who, world)
+        return join(who, True, world)
     if op == Op.GATHER:
         return gather(who, world)
     if op == Op.ARRIVE:
@@ -196,7 +196,7 @@ def hold(row, who, world):
         leaf(who, start, end, row, step.account, world)
         start = end
         row = token.step
-        if world.steps[row].op != Op.HOLD:
+        if world.steps[row].op != Op.HOLD or token.leaves >= LEAVES:
             break
         world.visits[row] += 1
         token.step = row + 1
@@ -224,12 +224,16 @@ def finish(who, world):
 
 @aside
 def end_badly(who, world):
-    """End a message, a leg or a request that has failed for good."""
+    """End a message, a leg, an errand or a request that has failed for good."""
     token = world.tokens[who]
     if token.channel != NOBODY:
         return refuse(who, world)
     if token.parent != NOBODY:
-        return join(who, world)
+        return join(who, False, world)
+    if token.source == NOBODY:
+        world.clock[0].wasted += 1
+        free(who, world)
+        return Verdict.OVER
     failed(who, token.reason, world)
     rest_or_leave(who, world)
     return Verdict.OVER

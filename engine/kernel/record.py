@@ -53,8 +53,10 @@ def leaf(who, start, end, step, account, world):
         span = world.leaves[who, count]
         span.start, span.end, span.step = start - token.born, end - token.born, step
         token.leaves = count + 1
-    elif count == LEAVES:
-        token.leaves = count + 1  # says that there were more
+    else:  # the last place takes the newest, whose end a time-out may have to bring forward
+        span = world.leaves[who, LEAVES - 1]
+        span.start, span.end, span.step = start - token.born, end - token.born, step
+        token.leaves = LEAVES + 1  # says that there were more
 
 
 @part

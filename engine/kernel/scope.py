@@ -92,6 +92,8 @@ def die(who, world):
 def retry_or_fail(who, world):
     """Unwind a failed token to its innermost try and try again; else FAILED: the end of it."""
     token = world.tokens[who]
+    if token.reason == Reason.NONE:
+        token.reason = Reason.REFUSED
     while token.depth > 0:
         depth = token.depth - 1
         scope = world.scopes[who, depth]

@@ -13,7 +13,7 @@ NOBODY = -1
 
 REGISTERS = 16  # small integers a token carries: which server, region, shard …
 HOLDS = 12  # slots a token may hold at once
-SCOPES = 4  # tries a token may have open at once
+SCOPES = 8  # tries a token may have open at once
 LEAVES = 48  # spans a token remembers; what comes later is counted, not drawn
 BACKGROUND = 24  # more spans a kept trace takes from messages that the request sent
 ACCOUNTS = 24  # what time was spent on: eight places × waiting, working, network

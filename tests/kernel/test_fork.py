@@ -228,3 +228,30 @@ def test_each_leg_knows_its_number() -> None:
 
     plane = play(emit, requests=10)
     assert plane.world.pools["busy_area"][:4] == pytest.approx([0.01] * 4)
+
+
+def test_a_leg_that_is_refused_without_a_reason_has_failed_all_the_same() -> None:
+    """A parent that took silence for success would answer from a dead server."""
+
+    def emit(program, place):
+        dead = program.pool(place, 0, 0)
+        program.together([lambda: program.step(Op.SEIZE, site=dead)], needed=1)
+
+    plane = play(emit, requests=10)
+    assert reasons(plane) == {"queue full": 10}
+
+
+def test_a_leg_that_went_well_at_its_second_try_has_gone_well() -> None:
+    """What went wrong on the way is forgotten when it is mended."""
+
+    def emit(program, _place):
+        def body():
+            program.hold("leg", constant(1))
+            program.attempt(
+                lambda: program.chance("bad luck", 0.5, lambda: program.fail("bad")), attempts=9
+            )
+
+        program.together([body])
+
+    plane = play(emit, requests=100)
+    assert outcome(plane).answered >= 99

@@ -337,3 +337,24 @@ def test_however_tries_end_nothing_is_lost(slots, patience, attempts, cancels, r
     assert plane.world.pools["busy"].tolist() == [0, 0]
     assert plane.world.pools["waiting"].tolist() == [0, 0]
     assert plane.world.lanes["head"].tolist() == [-1] * len(plane.world.lanes)
+
+
+def test_time_beyond_a_time_out_is_nobodys_however_many_spans_came_before() -> None:
+    """Shares of layers would add up to more than the latency of requests with long traces."""
+
+    def emit(program, place):
+        pool = program.pool(place, 1000)
+        for _ in range(60):
+            work(program, pool, constant(1))
+
+        def late():
+            program.hold("late", constant(500))
+            program.hold("later", constant(500))
+
+        program.attempt(late, timeout=constant(30), otherwise=lambda: None)
+
+    plane = play(emit, requests=5)
+    spent = plane.world.shares.sum()
+    assert outcome(plane).answered == 5
+    assert spent == pytest.approx(plane.world.journeys["seconds"].sum(), rel=1e-4)
+    assert mean_latency(plane) == pytest.approx(0.090)
