@@ -97,6 +97,7 @@ def figures(result: Result) -> dict[str, Any]:
         "shares": table(result.shares),
         "accounting": table(result.accounting.reset_index()),
         "messages": table(result.messages.reset_index()),
+        "figures": table(result.figures.reset_index()),
         "cost": table(result.cost),
         "events": table(result.events),
     }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import simpy
 
+    from engine.measured import Measured
     from engine.program import Program
     from engine.scenario import Scenario
 
@@ -68,6 +69,16 @@ class Line(Frozen):
         return self.quantity * self.usd_per_hour_each
 
 
+class Figure(Frozen):
+    """One figure that a layer knows of a run besides what every station says."""
+
+    name: str
+    station: str
+    value: float
+    unit: str = ""
+    help: str = ""
+
+
 class Component(Frozen):
     """A part of a layer."""
 
@@ -85,6 +96,10 @@ class Layer(Component):
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Yield what this layer costs."""
+        return iter(())
+
+    def figures(self, result: Measured) -> Iterator[Figure]:
+        """Yield what else there is to know of this layer after a run; nothing by default."""
         return iter(())
 
 
@@ -133,4 +148,14 @@ class ControlPlane:
 if TYPE_CHECKING:
     AnyStep = Step  # at run time: whichever kind `do` names; `scenario` fills it in
 
-__all__ = ["Component", "ControlPlane", "Field", "Inner", "Layer", "Line", "Step", "knob"]
+__all__ = [
+    "Component",
+    "ControlPlane",
+    "Field",
+    "Figure",
+    "Inner",
+    "Layer",
+    "Line",
+    "Step",
+    "knob",
+]

@@ -33,7 +33,7 @@ class Inspection(Frozen):
 def inspect(result: Result, station: str) -> Inspection:
     """Return what there is to say about one station of a result."""
     row: Any = result.stations.loc[station]
-    sentences = [*_what(row), *_why(result, station, row)]
+    sentences = [*_what(row), *_why(result, station, row), *_besides(result, station)]
     if result.topology.nodes[station]["spof"]:
         sentences.append("It is a single point of failure: if it dies, requests that need it fail.")
     return Inspection(
@@ -94,6 +94,16 @@ def _why(result: Result, station: str, row: Any) -> list[str]:
             f"{result.summary.stale_read_ratio:.2%} of reads that could be stale were: the last"
             " write had not arrived yet."
         )
+    return said
+
+
+def _besides(result: Result, station: str) -> list[str]:
+    """Return the figures that the layer itself has of a station."""
+    said = []
+    for name, row in result.figures[result.figures["station"] == station].iterrows():
+        value = f"{row['value']:.1%}" if row["unit"] == "share" else f"{row['value']:,.4g}"
+        unit = "" if row["unit"] == "share" else f" {row['unit']}"
+        said.append(f"{name}: {value}{unit}. {row['help']}")
     return said
 
 

@@ -79,6 +79,18 @@ class Measured:
             }
         return self._grown[table]
 
+    def grown(self, table: str) -> dict[str, np.ndarray]:
+        """Return what the counters of a table grew by while measuring, for a layer's figures."""
+        return self._delta(table)
+
+    def visited(self, name: str, behind: int = 0) -> int:
+        """Return how often steps were walked while measuring that a component laid out as `name`.
+
+        Or as many rows behind them: what went on from there.
+        """
+        rows = [row + behind for row in self.program.laid_out.get(name, ())]
+        return int((self._end.visits[rows] - self._base.counters.visits[rows]).sum()) if rows else 0
+
     @functools.cached_property
     def _edge_visits(self) -> dict[tuple[str, str], np.ndarray]:
         """Return visits over the snapshots for every pair of stations."""

@@ -313,6 +313,17 @@ class Result(Measured):
         return pd.DataFrame(rows, columns=[*columns, *more]).set_index("station")
 
     @functools.cached_property
+    def figures(self) -> pd.DataFrame:
+        """What single layers know besides: commits at risk, doubles, conflicts; a row a figure."""
+        found = [
+            figure.model_dump()
+            for _, layer in self.scenario.layers()
+            for figure in layer.figures(self)
+        ]
+        columns = ["name", "station", "value", "unit", "help"]
+        return pd.DataFrame(found, columns=columns).set_index("name")
+
+    @functools.cached_property
     def cost(self) -> pd.DataFrame:
         """The bill, a line an item."""
         columns = ["item", "station", "quantity", "usd_per_hour_each", "usd_per_hour"]

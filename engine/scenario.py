@@ -109,6 +109,7 @@ class Prices(Frozen):
     broker_usd_per_hour: float = Field(
         default=0.63, ge=0, description="Three kafka.m5.large brokers."
     )
+    queue_usd_per_million: float = Field(default=0.4, ge=0, description="SQS, standard queue.")
     observability_usd_per_hour: float = Field(
         default=0.2, ge=0, description="A host for metrics and traces."
     )

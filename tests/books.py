@@ -173,6 +173,7 @@ def check_messages(plane: Plane) -> None:
         )
         owner = world.partitions["worker"][places]
         idle = world.pools["busy"][owner] < world.pools["slots"][owner]
+        idle &= owner != NOBODY  # during a rebalance nobody reads
         assert not world.partitions["waiting"][places][idle].any(), (
             "a message waits for an idle worker"
         )
@@ -184,7 +185,11 @@ def check_stores(plane: Plane) -> None:
     asked = np.flatnonzero(world.steps["op"] == Op.GET)
     gets, hits = int(world.stores["gets"].sum()), int(world.stores["hits"].sum())
     assert gets == world.visits[asked].sum()
-    assert gets == hits + world.visits[asked + 1].sum()
+    misses = int(world.visits[asked + 1].sum())
+    if (world.steps["op"][asked + 1] == Op.TRY).any():  # which is begun again and again
+        assert hits <= gets <= hits + misses
+    else:
+        assert gets == hits + misses
     for store in rows(plane, "stores"):
         first, keys = int(store["first"]), int(store["keys"])
         there = world.entries["before"][first : first + keys] != ABSENT

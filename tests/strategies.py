@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from engine import Scenario
+from engine import Scenario, ScenarioError
 
 Tree = dict[str, Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -153,6 +154,7 @@ caches = section(
     slow_time=times,
     stampede=st.sampled_from(["none", "none", "single_flight", "xfetch", "lease"]),
     lease_seconds=st.sampled_from([0.1, 10]),
+    flight_seconds=st.sampled_from([0.05, 10]),
     negative=st.booleans(),
     write_policy=st.sampled_from(["invalidate", "through", "around", "behind"]),
     flush_at_seconds=some(st.sampled_from([0.5, 1.9])),
@@ -161,6 +163,8 @@ caches = section(
 workers = section(
     service_time=times,
     failure_rate=st.sampled_from([0, 0.3, 1]),
+    poison_rate=st.sampled_from([0, 0, 0.3]),
+    lost_ack_rate=st.sampled_from([0, 0, 0.3]),
     workers=some(st.integers(1, 5)),
 )
 queues = section(
@@ -170,12 +174,26 @@ queues = section(
     publish_time=times,
     attempts=st.integers(1, 3),
     retry_delay_ms=st.sampled_from([0, 50]),
+    broker=st.sampled_from(["kafka", "kafka", "queue"]),
+    partitioner=st.sampled_from(["random", "key"]),
+    dispatch=st.sampled_from(["fair", "in_turn"]),
+    acknowledge=st.sampled_from(["late", "late", "early"]),
+    visibility_seconds=st.sampled_from([0, 0.02, 30]),
+    retention_seconds=st.sampled_from([0.2, 604_800, 604_800]),
+    bounded=st.booleans(),
+    capacity=st.sampled_from([0, 3, 100]),
+    when_full=st.sampled_from(["refuse", "block"]),
+    max_block_ms=st.just(300),
+    idempotency=st.booleans(),
+    tries=section(attempts=st.integers(1, 3), base_ms=st.sampled_from([0, 20])),
+    outbox=section(on=st.booleans(), poll_ms=st.sampled_from([0, 200])),
+    rebalance=section(at_seconds=st.sampled_from([0, 0.5]), pause_seconds=st.just(0.3)),
     kinds=st.fixed_dictionaries(dict.fromkeys(KINDS, workers)),
 )
 databases = section(
     enabled=layer_on,
     shards=st.integers(1, 3),
-    sharding=st.sampled_from(["hash", "range", "consistent_hash"]),
+    sharding=st.sampled_from(["hash", "range", "consistent_hash", "directory"]),
     read_replicas=st.integers(0, 2),
     connections=st.integers(1, 4),
     read_time=times,
@@ -183,7 +201,22 @@ databases = section(
     lag=times,
     hop=some(times),
     search=section(slots=st.integers(1, 3), query_time=times),
-)
+    reads=st.sampled_from(["replica", "primary_after_write", "primary"]),
+    pin_seconds=st.sampled_from([0, 0.1]),
+    commit=st.sampled_from(
+        ["local", "local", "off", "on", "remote_write", "remote_apply", "quorum"]
+    ),
+    pool_timeout=st.booleans(),
+    pool_timeout_ms=st.sampled_from([5, 60]),
+    standby=section(synchronous=st.integers(1, 2), hop=some(times), flush=some(times),
+                    outage_at_seconds=st.sampled_from([0, 0.6]), outage_seconds=st.just(0.5)),
+    quorum=section(n=st.integers(1, 3), r=st.integers(1, 3), w=st.integers(1, 3)),
+    locks=section(think=times, attempts=st.integers(1, 3), backoff_ms=st.sampled_from([0, 5])),
+    tiers=section(on=st.booleans(), warm_time=times, cold_time=times, spindles=st.integers(1, 3)),
+    backup=section(on=st.booleans(), source=st.sampled_from(["primary", "replica"]),
+                   at_seconds=st.just(0.4), every_seconds=st.just(1), jobs=st.integers(1, 3),
+                   length_seconds=st.just(0.5), chunk_ms=st.sampled_from([1, 70])),
+)  # fmt: skip
 watchers = section(
     enabled=layer_on, scrape_interval_seconds=st.sampled_from([0.25, 1]), traces=st.booleans()
 )
@@ -204,10 +237,20 @@ datasets = st.fixed_dictionaries(
 dataset = st.sampled_from(DATASETS)
 leaf_steps = st.one_of(
     *(section(do=st.just(do), dataset=dataset) for do in ("read", "write", "count", "fetch")),
+    section(do=st.just("read"), dataset=dataset, scatter=st.booleans(), archive=st.booleans()),
+    section(
+        do=st.just("write"),
+        dataset=dataset,
+        insert=st.booleans(),
+        lock=st.sampled_from(["none", "optimistic", "pessimistic"]),
+    ),
     section(do=st.just("search")),
+    section(do=st.just("query"), store=st.sampled_from(["document", "timeseries", "graph"])),
     section(
         do=st.just("publish"),
         to=st.lists(st.sampled_from(KINDS), min_size=1, max_size=2, unique=True),
+        dataset=some(dataset),
+        wait=some(st.booleans()),
     ),
 )
 
@@ -271,4 +314,10 @@ def scenarios(draw: Draw, arrivals: str | None = None, seconds: float = 2.0) -> 
         "datasets": draw(datasets),
         "journeys": draw(journeys),
     }
-    return Scenario.model_validate(tree)
+    scenario = Scenario.model_validate(tree)
+    try:
+        scenario.program()
+    except ScenarioError as error:  # what is nested too deep is refused in words
+        assume("nests calls too deep" not in str(error))
+        raise
+    return scenario

@@ -63,6 +63,8 @@ def test_a_system_runs_dry_when_its_users_stop(scenario, seed) -> None:
     """What is left when all has ended is a leak: of a slot, a token, a timer or a message."""
     run = ran(scenario, seed)
     run.plane.set_rate(0.0)
+    for processor in range(len(run.plane.program._rows["processors"])):
+        run.plane.set_speed(processor, 1.0)  # no repair comes any more
     run.plane.advance(FAR)
     check_books(run)
     check_drained(run.plane)

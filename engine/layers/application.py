@@ -64,7 +64,7 @@ class Service(Component):
         None,
         "Queue time-out",
         unit="ms",
-        help="A call that waits longer for a thread is given up; empty: never.",
+        help="A call that waits longer for a thread is given up; empty: as the layer says.",
     )
     queue_limit: int | None = knob(
         None,
@@ -179,7 +179,14 @@ class Application(Layer):
         high=1_000_000,
         step=10,
         slider_high=2000,
-        help="Calls that may wait for a thread; more are refused. nginx: backlog 511.",
+        help="Calls that may wait for a thread; more are refused, all of them at 0. nginx:"
+        " backlog 511.",
+    )
+    queue_timeout_ms: Time | None = knob(
+        None,
+        "Queue time-out",
+        unit="ms",
+        help="A call that waits longer for a thread is given up; empty: never.",
     )
     hop: Time = knob(
         Distribution(constant=0.25),

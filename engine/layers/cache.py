@@ -165,6 +165,16 @@ class Cache(Layer):
         slider_high=1000,
         help="How long a fetch is taken to last; XFetch begins so many times beta early.",
     )
+    flight_seconds: float = knob(
+        10.0,
+        "Flight wait",
+        unit="s",
+        low=0.001,
+        high=3600,
+        step=1,
+        slider_high=60,
+        help="single_flight: who has waited so long for another's fetch fetches too.",
+    )
     lease_seconds: float = knob(
         10.0,
         "Lease",

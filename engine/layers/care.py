@@ -97,8 +97,8 @@ class Care(Component):
         low=0,
         high=1,
         step=0.05,
-        help="Retries as a share of calls; beyond it a failure is final. Finagle, Envoy: 20 %."
-        " Empty: no limit.",
+        help="Retries as a share of calls; beyond it a failure is final. Finagle, Envoy: 20 %,"
+        " and ten to begin with. Empty: no limit.",
     )
     bulkhead: int | None = knob(
         None,
@@ -115,27 +115,23 @@ class Care(Component):
 
     def emit(self, program: Program, service: str, caller: Caller, body: Inner) -> None:
         """Emit a call, and around it the care that is taken."""
-        emit = body
-        patience, attempts = self.timeout_ms, self.attempts
+        emit, patience, attempts = body, self.timeout_ms, self.attempts
         if self.bulkhead is not None:
             emit = self._bulkhead(program, service, caller, emit)
         if self.breaker.on:
-            if patience is not None:
-                emit = self._attempt(program, service, emit, patience, 1)
-                patience = None
-            emit = self._breaker(program, service, caller, emit)
+            emit, patience = self._breaker(program, service, caller, emit), None
         if patience is not None or attempts > 1:
-            emit = self._attempt(program, service, emit, patience, attempts)
+            emit = self._attempt(program, service, emit, patience)
         emit()
 
     def _attempt(
-        self, program: Program, service: str, body: Inner, patience: Distribution | None, n: int
+        self, program: Program, service: str, body: Inner, patience: Distribution | None
     ) -> Inner:
         """Return `body` as a try with a time-out, or with retries, or both."""
 
         def emit() -> None:
             budget = NOBODY
-            if n > 1 and self.retry_budget is not None:
+            if self.attempts > 1 and self.retry_budget is not None:
                 budget = shared(
                     program, f"retry budget {service}", lambda: program.limit(0.0, RETRIES_IN_STOCK)
                 )
@@ -144,7 +140,7 @@ class Care(Component):
             program.attempt(
                 body,
                 timeout=patience,
-                attempts=n,
+                attempts=self.attempts,
                 base=base,
                 cap=10 * base,
                 budget=budget,
@@ -154,7 +150,11 @@ class Care(Component):
         return emit
 
     def _breaker(self, program: Program, service: str, caller: Caller, body: Inner) -> Inner:
-        """Return `body` behind the circuit breaker that a service's callers have together."""
+        """Return `body` behind a circuit breaker, which counts a time-out as a failure.
+
+        All servers of the calling service have one breaker together.  Time-out and breaker share
+        one try, because a request can have few at once.
+        """
 
         def emit() -> None:
             rules = self.breaker
@@ -163,7 +163,16 @@ class Care(Component):
                 f"breaker {caller.name} {service}",
                 lambda: program.breaker(rules.failures, rules.rest_seconds, rules.probes),
             )
-            program.guarded(site, body, f"{service} circuit open")
+
+            def went_wrong() -> None:
+                program.step(Op.REPORT, site=site, number=0)
+                program.step(Op.FAIL)
+
+            program.step(Op.PASS, site=site, reason=program.reason(f"{service} circuit open"))
+            program.attempt(
+                body, timeout=self.timeout_ms, otherwise=went_wrong, what=f"guarded {service}"
+            )
+            program.step(Op.REPORT, site=site, number=1)
 
         return emit
 

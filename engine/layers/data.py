@@ -1,44 +1,39 @@
-"""Data: a primary, read replicas that lag behind, shards, and a search index."""
+"""Data: a primary, read replicas that lag behind, shards, and stores for other questions."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+import functools
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field
 
-from engine.component import Component, Inner, Layer, Line, Step, knob
+from engine.component import ControlPlane, Figure, Inner, Layer, Line, knob
 from engine.distribution import Distribution, Lognormal, Time, Uniform
+from engine.hashing import scattered
 from engine.kernel.tables import Op, Policy
+from engine.layers.locks import Lock, Locks, guarded, versions
+from engine.layers.replication import (
+    Commit,
+    Quorum,
+    Standby,
+    at_risk,
+    check,
+    committed,
+)
+from engine.layers.rows import Read, Write
+from engine.layers.sharding import VIRTUAL_NODES, Sharding, evenness, shards_of
+from engine.layers.stores import KINDS, Document, Find, Graph, Query, Search, TimeSeries
+from engine.layers.upkeep import Backup, Tiers
 from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
+    from engine.measured import Measured
     from engine.scenario import Scenario
 
+__all__ = ["Data", "Find", "Query", "Read", "Write", "scattered"]
+
 SHARDS_MAX = 64
-VIRTUAL_NODES = 160  # ketama's number of points a server
-
-
-class Search(Component):
-    """A search index, such as Elasticsearch."""
-
-    slots: int = knob(
-        32,
-        "Search threads",
-        low=1,
-        high=10_000,
-        step=1,
-        slider_high=256,
-        help="Queries it works on at once. Elasticsearch: 3 × cores / 2 + 1 a node.",
-    )
-    query_time: Time = knob(
-        Distribution(lognormal=Lognormal(median=40, p99=180)),
-        "Search time",
-        unit="ms",
-        help="What one query takes.",
-    )
 
 
 class Data(Layer):
@@ -54,8 +49,21 @@ class Data(Layer):
         slider_high=16,
         help="The data is split over this many primaries, each with replicas.",
     )
-    sharding: Literal["hash", "range", "consistent_hash"] = knob(
-        "hash", "Sharding", help="How a key finds its shard."
+    sharding: Sharding = knob("hash", "Sharding", help="How a key finds its shard.")
+    virtual_nodes: int = knob(
+        VIRTUAL_NODES,
+        "Virtual nodes",
+        low=1,
+        high=1000,
+        step=10,
+        help="Points of each shard on the ring of a consistent hash; ketama: 160. Few make"
+        " shards of unequal size.",
+    )
+    directory_time: Time = knob(
+        Distribution(constant=0.5),
+        "Directory look-up",
+        unit="ms",
+        help="Asking the directory which shard a key is on.",
     )
     read_replicas: int = knob(
         2,
@@ -100,96 +108,262 @@ class Data(Layer):
         unit="ms",
         help="From a server to a database and back.",
     )
+    reads: Literal["replica", "primary_after_write", "primary"] = knob(
+        "replica",
+        "Reads go to",
+        help="primary_after_write: to the primary for a while after the row was written, so that"
+        " nobody misses his own write.",
+    )
+    pin_seconds: float = knob(
+        2.0,
+        "Primary after a write for",
+        unit="s",
+        low=0,
+        high=3600,
+        step=0.5,
+        slider_high=30,
+        help="Rails: 2 s, for the session that wrote; here, for the row.",
+    )
+    commit: Commit = knob(
+        "local",
+        "A commit waits for",
+        help="PostgreSQL's synchronous_commit: off, the primary's disk (local), a standby's memory"
+        " (remote_write), its disk (on), its answers (remote_apply); or a quorum of equals.",
+    )
+    unflushed_time: Time = knob(
+        Distribution(lognormal=Lognormal(median=3, p99=20)),
+        "Write time, commit off",
+        unit="ms",
+        help="What one write holds a connection for if it does not wait for the disk.",
+    )
+    pool_timeout: bool = knob(
+        False, "Time-out for a connection", help="Give up if the pool has none to give."
+    )
+    pool_timeout_ms: float = knob(
+        30_000.0,
+        "Wait for a connection",
+        unit="ms",
+        low=1,
+        high=3_600_000,
+        step=250,
+        slider_high=60_000,
+        help="HikariCP's connectionTimeout: 30 s.",
+    )
+    standby: Standby = Standby()
+    quorum: Quorum = Quorum()
+    locks: Locks = Locks()
+    tiers: Tiers = Tiers()
+    backup: Backup = Backup()
     search: Search = Search()
+    document: Document = Document()
+    timeseries: TimeSeries = TimeSeries()
+    graph: Graph = Graph()
 
-    def shard_of(self, keys: int) -> np.ndarray:
+    def shard_of(self, keys: int, zipf: float = 0.0) -> np.ndarray:
         """Return the shard of every key, by the way of sharding."""
-        ranks = np.arange(keys)
-        if self.sharding == "range":
-            return ranks * self.shards // keys
-        hashes = scattered(ranks)
-        if self.sharding == "hash":
-            return (hashes % np.uint64(self.shards)).astype(np.int64)
-        points, owners = ring(self.shards)
-        places = np.searchsorted(points, hashes >> np.uint64(32), side="left") % len(points)
-        return owners[places]
+        return shards_of(keys, self.shards, self.sharding, self.virtual_nodes, zipf)
 
     def choose_shard(self, program: Program, scenario: Scenario, dataset: str) -> int:
         """Emit which shard the token's key is on; return the register, 0 with one shard."""
         if self.shards == 1:
             return 0
-        keys = scenario.datasets[dataset].keys
+        data = scenario.datasets[dataset]
         name = f"shards {dataset}"
         if name not in program.named:
-            program.named[name] = program.lookup(self.shard_of(keys))
+            program.named[name] = program.lookup(self.shard_of(data.keys, data.zipf))
+        if self.sharding == "directory":
+            program.hold("directory", self.directory_time, NETWORK)
         shard = program.register("shard")
         program.step(Op.LOOKUP, site=program.named[name], register=shard)
         return shard
 
+    # ------------------------------------------------------------ writing
+
     def write(
-        self, program: Program, scenario: Scenario, dataset: str, what: str, mark: bool = True
+        self,
+        program: Program,
+        scenario: Scenario,
+        dataset: str,
+        what: str,
+        mark: bool = True,
+        lock: Lock = "none",
     ) -> None:
-        """Emit a write on the primary of the key's shard."""
+        """Emit a write on the primary of the key's shard, or on a quorum."""
         if not self.enabled:
+            return
+        if self.commit == "quorum":
+            self.quorum.write(program, scenario, dataset, what, mark)
             return
         station = program.station("data.primary", "Primary", "database", self.shards)
         with program.at(station, what):
             shard = self.choose_shard(program, scenario, dataset)
-            self.query(program, what, self._primaries(program), shard, self.write_time)
+            place = self._primaries(program), shard
+            commit = functools.partial(self._commit, program, scenario, dataset)
+            if lock == "optimistic":
+                self.locks.optimistic(program, scenario, dataset, what, place, commit)
+            elif lock == "pessimistic":
+                self.locks.pessimistic(program, scenario, dataset, what, place, commit)
+            else:
+                self.query(
+                    program, what, place, functools.partial(self.work, program, what, commit)
+                )
+                committed(program)
             if mark and self.read_replicas and scenario.uses("read", dataset):
                 keys = scenario.datasets[dataset].keys
                 program.step(Op.MARK, site=program.ledger(f"writes {dataset}", keys))
 
-    def read(self, program: Program, scenario: Scenario, dataset: str) -> None:
-        """Emit a read on a replica of the key's shard; without replicas, on its primary."""
+    def work(self, program: Program, what: str, commit: Inner) -> None:
+        """Emit what a write does while it holds its connection."""
+        program.hold(what, self.unflushed_time if self.commit == "off" else self.write_time)
+        commit()
+
+    def _commit(self, program: Program, scenario: Scenario, dataset: str) -> None:
+        """Emit what happens when the work of a write is done and its connection still held."""
+        if guarded(scenario, dataset):
+            program.step(Op.MARK, site=versions(program, scenario, dataset))
+        self.standby.wait(program, scenario, dataset)
+
+    # ------------------------------------------------------------ reading
+
+    def read(
+        self,
+        program: Program,
+        scenario: Scenario,
+        dataset: str,
+        scatter: bool = False,
+        archive: bool = False,
+    ) -> None:
+        """Emit a read: of a cold row from the archive, of any other from where reads go."""
         if not self.enabled:
             return
-        if not self.read_replicas:
-            station = program.station("data.primary", "Primary", "database", self.shards)
-            with program.at(station, f"read {dataset}"):
-                shard = self.choose_shard(program, scenario, dataset)
-                self.query(program, "read", self._primaries(program), shard, self.read_time)
+        if archive and self.tiers.on:
+            self.tiers.archive(program, self, dataset)
             return
+        rows: list[int] = []
+
+        def cold() -> None:
+            self.tiers.archive(program, self, dataset)
+            rows.append(program.step(Op.GO))
+
+        if self.tiers.on and not scatter:
+            program.chance("is cold", self.tiers.cold_share, cold)
+        if self.commit == "quorum":
+            self.quorum.read(program, scenario, dataset)
+        elif not self.read_replicas or self.reads == "primary":
+            self._read_primary(program, scenario, dataset, scatter)
+        elif self.reads == "primary_after_write" and scenario.writes(dataset) and not scatter:
+            self._read_pinned(program, scenario, dataset)
+        else:
+            self._read_replica(program, scenario, dataset, scatter)
+        for row in rows:
+            program.patch(row, jump=program.here)
+
+    def _read_pinned(self, program: Program, scenario: Scenario, dataset: str) -> None:
+        """Emit a read of the primary if the row was written just now, else of a replica."""
+        ledger = program.ledger(f"writes {dataset}", scenario.datasets[dataset].keys)
+        recent = program.step(Op.RECENT, site=ledger, number=self.pin_seconds)
+        self._read_primary(program, scenario, dataset)
+        row = program.step(Op.GO)
+        program.patch(recent, jump=program.here)
+        self._read_replica(program, scenario, dataset)
+        program.patch(row, jump=program.here)
+
+    def _read_primary(
+        self, program: Program, scenario: Scenario, dataset: str, scatter: bool = False
+    ) -> None:
+        """Emit a read on the primary of the key's shard, or on all primaries."""
+        station = program.station("data.primary", "Primary", "database", self.shards)
+        with program.at(station, f"read {dataset}"):
+            first = self._primaries(program)
+
+            def one(shard: int) -> None:
+                self._select(program, first, shard)
+
+            self._on_shards(program, scenario, dataset, scatter, one)
+
+    def _read_replica(
+        self, program: Program, scenario: Scenario, dataset: str, scatter: bool = False
+    ) -> None:
+        """Emit a read on a replica of the key's shard, or on one of every shard."""
         station = program.station(
             "data.replicas", "Read replicas", "database", self.shards * self.read_replicas
         )
         with program.at(station, f"read {dataset}"):
-            shard = self.choose_shard(program, scenario, dataset)
-            first, groups = self._replicas(program)
-            replica = program.register("replica")
-            program.step(
-                Op.ROUTE,
-                "replica",
-                site=groups,
-                by=shard,
-                register=replica,
-                jump=first,
-                reason=program.reason("no replica"),
+            self._on_shards(
+                program, scenario, dataset, scatter, functools.partial(self._one_replica, program)
             )
-            self.query(program, "read", first, replica, self.read_time)
-            if scenario.writes(dataset):
-                keys = scenario.datasets[dataset].keys
-                program.step(
-                    Op.CHECK,
-                    "lag",
-                    site=program.ledger(f"writes {dataset}", keys),
-                    dist=program.dist(self.lag),
-                )
+            if not scatter or self.shards == 1:
+                check(program, scenario, dataset, self.standby.fresh(self))
 
-    def query(self, program: Program, what: str, site: int, by: int, time: Distribution) -> None:
-        """Emit the way to a database, a connection held for a time, and the way back."""
+    def _one_replica(self, program: Program, shard: int) -> None:
+        """Emit a read on the next replica of a shard."""
+        first, groups = self._replicas(program)
+        replica = program.register("replica")
+        program.step(
+            Op.ROUTE,
+            "replica",
+            site=groups,
+            by=shard,
+            register=replica,
+            jump=first,
+            reason=program.reason("no replica"),
+        )
+        self._select(program, first, replica)
+
+    def _on_shards(
+        self,
+        program: Program,
+        scenario: Scenario,
+        dataset: str,
+        scatter: bool,
+        one: Callable[[int], None],
+    ) -> None:
+        """Emit something on the key's shard, or a leg on every shard: the slowest decides."""
+        if scatter and self.shards > 1:
+            shard = program.register("shard")
+            legs = [functools.partial(one, shard)]
+            program.together(legs, repeat=self.shards, number_in=shard)
+        else:
+            one(self.choose_shard(program, scenario, dataset))
+
+    def _select(self, program: Program, site: int, by: int) -> None:
+        """Emit one read; how old the row is decides how long it takes."""
+        work = functools.partial(self.tiers.hold, program, self.read_time)
+        self.query(program, "read", (site, by), work)
+
+    # ------------------------------------------------------------ connections
+
+    def query(self, program: Program, what: str, place: tuple[int, int], work: Inner) -> None:
+        """Emit the way to a database, work while a connection to it is held, and the way back.
+
+        The place is a pool, and the register that says which one behind it.
+        """
         program.hold(f"{what} hop", self.hop, NETWORK)
-        program.step(Op.SEIZE, kind=WAITING, site=site, by=by)
-        program.hold(what, time)
+        site, by = place
+
+        def connect() -> None:
+            program.step(Op.SEIZE, kind=WAITING, site=site, by=by)
+
+        if self.pool_timeout:
+            program.attempt(
+                connect,
+                timeout=Distribution(constant=self.pool_timeout_ms),
+                cancels=True,
+                otherwise=functools.partial(program.fail, "no connection in time"),
+                what="connection",
+            )
+        else:
+            connect()
+        work()
         program.step(Op.RELEASE)
 
     def _primaries(self, program: Program) -> int:
         """Return the first primary's pool; one a shard follows."""
         if "primaries" not in program.named:
             station = program.stations["data.primary"]
-            program.named["primaries"] = program.pools(
-                station, self.shards, self.connections, -1, self.shards
-            )
+            first = program.pools(station, self.shards, self.connections, -1, self.shards)
+            program.named["primaries"] = first
+            self.backup.lay_out(program, self, "primary", first, 1)
         return program.named["primaries"]
 
     def _replicas(self, program: Program) -> tuple[int, int]:
@@ -203,25 +377,40 @@ class Data(Layer):
                 for shard in range(self.shards)
             ]
             program.named["replicas"], program.named["replica groups"] = first, groups[0]
+            self.backup.lay_out(program, self, "replica", first, count)
         return program.named["replicas"], program.named["replica groups"]
 
+    # ------------------------------------------------------------ over time, and afterwards
+
+    def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
+        """Take backups, and lose a standby."""
+        if self.enabled and self.backup.on:
+            yield self.backup.run(run)
+        if self.enabled and self.standby.stalls(self):
+            yield self.standby.lose(run)
+
+    def figures(self, result: Measured) -> Iterator[Figure]:
+        """What is at risk, what was in conflict, and what another shard would move."""
+        if not self.enabled:
+            return
+        yield from at_risk(result, self)
+        yield from self.locks.figures(result)
+        if self.shards > 1:
+            yield from evenness(result.scenario)
+
     def bill(self, scenario: Scenario) -> Iterator[Line]:
-        """Databases and the search index by the hour."""
+        """Databases and the stores beside them by the hour."""
         price = scenario.prices.database_usd_per_hour
         if scenario.uses("read") or scenario.uses("write"):
-            yield Line(
-                item="Primary databases",
-                station="data.primary",
-                quantity=self.shards,
-                usd_per_hour_each=price,
-            )
-            if self.read_replicas:
+            if self.commit == "quorum":
                 yield Line(
-                    item="Read replicas",
-                    station="data.replicas",
+                    item="Quorum replicas",
+                    station="data.quorum",
+                    quantity=self.shards * self.quorum.n,
                     usd_per_hour_each=price,
-                    quantity=self.shards * self.read_replicas,
                 )
+            else:
+                yield from self._bill_databases(price)
         if scenario.uses("search"):
             yield Line(
                 item="Search index",
@@ -229,86 +418,25 @@ class Data(Layer):
                 quantity=1,
                 usd_per_hour_each=scenario.prices.search_usd_per_hour,
             )
+        for kind in sorted(
+            {step.store for _, _, step in scenario.walk() if isinstance(step, Query)}
+        ):
+            yield Line(
+                item=KINDS[kind], station=f"data.{kind}", quantity=1, usd_per_hour_each=price
+            )
 
-
-class Read(Step):
-    """Read a row of a dataset."""
-
-    do: Literal["read"] = "read"
-    dataset: str
-
-    def names(self) -> list[tuple[str, str]]:
-        """The dataset."""
-        return [("dataset", self.dataset)]
-
-    def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
-        """Emit the read."""
-        scenario.draw_key(program, self.dataset)
-        scenario.data.read(program, scenario, self.dataset)
-
-
-class Write(Step):
-    """Write a row of a dataset; the cached copy goes by the cache's policy: usually out."""
-
-    do: Literal["write"] = "write"
-    dataset: str
-    invalidate: bool = Field(default=True, description="Take the key out of the read cache.")
-
-    def names(self) -> list[tuple[str, str]]:
-        """The dataset."""
-        return [("dataset", self.dataset)]
-
-    def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
-        """Emit the write, and what becomes of the cached copy."""
-
-        def database() -> None:
-            scenario.data.write(program, scenario, self.dataset, "write")
-
-        scenario.draw_key(program, self.dataset)
-        scenario.cache.write(program, scenario, self.dataset, database, self.invalidate)
-
-
-class Find(Step):
-    """Ask the search index."""
-
-    do: Literal["search"] = "search"
-
-    def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
-        """Emit the query."""
-        data = scenario.data
-        if not data.enabled:
-            return
-        station = program.station("data.search", "Search index", "database")
-        with program.at(station, "query"):
-            if not station.pools:
-                program.pool(station, data.search.slots)
-            data.query(program, "search", station.pools[0], 0, data.search.query_time)
-
-
-def scattered(keys: np.ndarray) -> np.ndarray:
-    """Return SplitMix64's finaliser of every key: a hash that spreads neighbours."""
-    z = keys.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def ring(shards: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points of a consistent-hash ring, sorted, and the shard each belongs to.
-
-    D. Karger et al., "Consistent Hashing and Random Trees", STOC 1997.
-    """
-    points = [
-        (
-            int.from_bytes(
-                hashlib.md5(f"{shard}-{point}".encode(), usedforsecurity=False).digest()[:4],
-                "little",
-            ),
-            shard,
+    def _bill_databases(self, price: float) -> Iterator[Line]:
+        """Primaries and their replicas."""
+        yield Line(
+            item="Primary databases",
+            station="data.primary",
+            quantity=self.shards,
+            usd_per_hour_each=price,
         )
-        for shard in range(shards)
-        for point in range(VIRTUAL_NODES)
-    ]
-    points.sort()
-    places, owners = zip(*points, strict=True)
-    return np.array(places, np.uint64), np.array(owners, np.int64)
+        if self.read_replicas:
+            yield Line(
+                item="Read replicas",
+                station="data.replicas",
+                usd_per_hour_each=price,
+                quantity=self.shards * self.read_replicas,
+            )

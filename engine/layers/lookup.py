@@ -12,7 +12,7 @@ import numpy as np
 from engine.assembly import Station
 from engine.component import Inner, Step
 from engine.distribution import Distribution
-from engine.kernel.tables import Op
+from engine.kernel.tables import NOBODY, Op
 from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Lookup(Step):
             start = program.here
             cache.ask(program, cache.station(program), "get")
             hit = program.step(Op.GET, "luck" if cache.draws_on_hits else "", site=store)
-            if cache.stampede == "single_flight":
+            if cache.stampede == "single_flight" and not self._within_itself(program):
                 self._alone(program, scenario, store, inner)
             elif cache.stampede == "lease":
                 self._leased(program, scenario, store, inner, start)
@@ -67,6 +67,7 @@ class Lookup(Step):
         """Emit a fetch under the key's lock; who had to wait for it looks again (single flight).
 
         That look is a GET in the books and takes no time: it shares what the first one fetched.
+        Who has waited too long fetches without the lock.
         """
         keys = scenario.datasets[self.dataset].keys
         name, stripe = f"cache locks {self.dataset}", program.register("lock")
@@ -76,12 +77,29 @@ class Lookup(Step):
             locks = program.pools(unseen, count, 1, -1, 0, (1,), program.meter())
             program.laid_out[name] = locks, program.lookup(np.arange(keys) % count)
         locks, table = program.laid_out[name]
+        patience = program.dist(Distribution(constant=scenario.cache.flight_seconds * 1e3))
+        rule = program.retry(cancels=True)
         program.step(Op.LOOKUP, site=table, register=stripe)
+        program.step(Op.TRY, "lock", WAITING, site=program.lane(), dist=patience, jump=rule)
         program.step(Op.SEIZE, kind=WAITING, site=locks, by=stripe)
+        program.step(Op.DONE)
         again = program.step(Op.GET, site=store)
         self._fetch(program, scenario, store, inner)
         program.patch(again, jump=program.here)
         program.step(Op.RELEASE)
+        over = program.step(Op.GO)
+        program.say_otherwise(rule, program.here)
+        self._fetch(program, scenario, store, inner)
+        program.patch(over, jump=program.here)
+
+    def _within_itself(self, program: Program) -> bool:
+        """Return whether this stands within a look-up of the same dataset, whose lock it has."""
+        node = program.nodes[program.node].parent
+        while node != NOBODY:
+            if program.nodes[node].operation == f"get {self.dataset}":
+                return True
+            node = program.nodes[node].parent
+        return False
 
     def _leased(
         self, program: Program, scenario: Scenario, store: int, inner: Inner, start: int

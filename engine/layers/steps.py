@@ -103,7 +103,7 @@ class Call(Step):
                 program.hold("hop", layer.hop, NETWORK)
             route(f"{self.service} {'inner' if depth else 'entry'}", place, server)
             self._shed(program, scenario, place, server)
-            self._thread(program, service, place, server)
+            self._thread(program, scenario, service, place, server)
             self._still(program, scenario)
             layer.sessions.emit(program, scenario, place, server)
             place.compute(program, "cpu", server, self.cpu_time or service.cpu_time, scale)
@@ -125,10 +125,18 @@ class Call(Step):
         if scenario.application.deadlines:
             program.step(Op.STILL)
 
-    def _thread(self, program: Program, service: Service, place: Servers, server: int) -> None:
+    def _thread(
+        self,
+        program: Program,
+        scenario: Scenario,
+        service: Service,
+        place: Servers,
+        server: int,
+    ) -> None:
         """Emit the wait for a thread, given up after the queue time-out if there is one."""
         full = program.reason(f"{self.service} accept queue full")
-        if service.queue_timeout_ms is None:
+        patience = service.queue_timeout_ms or scenario.application.queue_timeout_ms
+        if patience is None:
             program.step(Op.SEIZE, kind=WAITING, site=place.first, by=server, reason=full)
             return
         program.step(
@@ -136,7 +144,7 @@ class Call(Step):
             "patience",
             WAITING,
             site=program.lane(),
-            dist=program.dist(service.queue_timeout_ms),
+            dist=program.dist(patience),
             jump=program.retry(cancels=True),
         )
         program.step(Op.SEIZE, kind=WAITING, site=place.first, by=server, reason=full)
