@@ -80,11 +80,11 @@ def values(text: str, name: str) -> Any:
         raise ScenarioError(f"{name} is not YAML: {shown(str(error))}; leave tags out") from None
 
 
-def read_text(text: str, name: str = "the text") -> Scenario:
-    """Return the scenario that YAML or JSON text says."""
+def read_text(text: str, name: str = "the text", folder: pathlib.Path | None = None) -> Scenario:
+    """Return the scenario that YAML or JSON text says; files it names lie in a folder."""
     tree = values(text, name)
     try:
-        return parse(tree)
+        return parse(tree, folder)
     except ScenarioError as error:
         raise ScenarioError(f"{name}: {error}") from None
 
@@ -114,4 +114,4 @@ def load(name: str | pathlib.Path) -> Scenario:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path} cannot be read as text: {shown(str(error))}") from None
-    return read_text(text, str(name))
+    return read_text(text, str(name), path.parent)

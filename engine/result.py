@@ -13,9 +13,9 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from engine import traces
+from engine import buckets, logs, traces
 from engine.distribution import Frozen
-from engine.kernel.tables import ACCOUNTS, BINS, STRATA
+from engine.kernel.tables import ACCOUNTS, BINS, NOBODY, STRATA
 from engine.measured import Measured
 from engine.program import KINDS, LAYERS
 from engine.record import BIN_EDGES, BIN_MIDDLES, QUANTILES, quantiles
@@ -241,11 +241,51 @@ class Result(Measured):
         index = self.program.journeys.index(journey)
         q = {"p50": 0.5, "p95": 0.95, "p99": 0.99}.get(which, 0.5)
         latency = float(quantiles(self._latency[index], (q,))[0])
-        place = traces.pick(self._kept, index, which, max(latency, 1e-9))
-        if place is None:
-            return None
-        title = self.scenario.journeys[journey].title or journey
-        return traces.read(self._kept, self.program, index, place, title)
+        place = traces.pick(self._seen, index, which, max(latency, 1e-9))
+        return None if place is None else self._trace_at(index, place)
+
+    def _trace_at(self, journey: int, place: int) -> traces.Trace:
+        name = self.program.journeys[journey]
+        title = self.scenario.journeys[name].title or name
+        return traces.read(self._kept, self.program, journey, place, title, self.seed)
+
+    @functools.cached_property
+    def _seen(self) -> traces.Kept:
+        """The kept traces that sampling has let through; tail sampling lets all."""
+        watch = self.scenario.observability
+        if watch.sampling == "tail":
+            return self._kept
+        counts = self._latency.reshape(len(self._latency), STRATA, -1).sum(axis=2)
+        counts = np.concatenate([counts, self._reasons], axis=1)
+        return traces.head_sampled(self._kept, counts, watch.trace_share, self.seed)
+
+    def logs(self) -> str:
+        """Return structured logs: JSON lines about the requests whose traces are kept."""
+        rows = np.argwhere(self._kept.traces["request"] != NOBODY)
+        kept = (self._trace_at(int(journey), int(place)) for journey, place in rows)
+        return logs.lines(kept, self.scenario.observability.log_share)
+
+    @functools.cached_property
+    def buckets(self) -> pd.DataFrame:
+        """Quantiles as Prometheus would guess them from its buckets, beside the true ones."""
+        bounds = self.scenario.observability.bucket_seconds
+        rows = []
+        single = zip(self.program.journeys, self._latency, strict=True)
+        for name, histogram in [("all", self._latency.sum(axis=0)), *single]:
+            true = quantiles(histogram, QUANTILES)
+            guess = buckets.bucketed(histogram, bounds)
+            for q, seconds in zip(QUANTILES, true.tolist(), strict=True):
+                seen = buckets.histogram_quantile(q, guess)
+                rows.append(
+                    {
+                        "journey": name,
+                        "quantile": q,
+                        "true_ms": seconds * 1e3,
+                        "seen_ms": seen * 1e3,
+                        "error_ratio": seen / seconds - 1.0 if seconds > 0 else math.nan,
+                    }
+                )
+        return pd.DataFrame(rows)
 
     @functools.cached_property
     def events(self) -> pd.DataFrame:

@@ -85,7 +85,8 @@ class Simulation(ControlPlane):
         self.scenario = scenario
         client = scenario.client
         if client.arrivals == "open":
-            self.plane.set_rate(client.requests_per_second * client.pattern.at(self.env.now))
+            seed = int(self.plane.world.clock["seed"][0])
+            self.plane.set_rate(client.rate_at(float(self.env.now), seed))
         for path, value in changes.items():
             self.note("change", path.split(".")[0], f"{path} is now {value}")
 

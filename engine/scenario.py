@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import pathlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
@@ -100,6 +101,7 @@ class Prices(Frozen):
         default=0.03, ge=0, description="An application load balancer."
     )
     cdn_usd_per_million: float = Field(default=1.0, ge=0, description="CloudFront, HTTPS requests.")
+    waf_usd_per_million: float = Field(default=0.6, ge=0, description="AWS WAF, requests.")
     cache_usd_per_hour: float = Field(default=0.16, ge=0, description="A cache.m7g.large node.")
     database_usd_per_hour: float = Field(default=0.36, ge=0, description="A db.m6g.xlarge server.")
     search_usd_per_hour: float = Field(
@@ -113,6 +115,11 @@ class Prices(Frozen):
     observability_usd_per_hour: float = Field(
         default=0.2, ge=0, description="A host for metrics and traces."
     )
+    samples_usd_per_million: float = Field(
+        default=0.09, ge=0, description="Managed Prometheus, samples taken in."
+    )
+    traces_usd_per_gb: float = Field(default=0.5, ge=0, description="Spans taken in; as logs.")
+    logs_usd_per_gb: float = Field(default=0.5, ge=0, description="CloudWatch Logs, taken in.")
 
 
 class Expectation(Frozen):
@@ -307,15 +314,16 @@ class Scenario(Frozen):
         for name, journey in self.journeys.items():
             starts.append(program.begin(name))
             program.journeys.append(name)
-            self.client.emit(
-                program,
-                lambda: self.edge.resolve(program),
-                functools.partial(self.emit, program, journey.steps),
-            )
+            self.client.emit(program, self, name, functools.partial(self._arrive, program, journey))
             program.flush()
         self.client.source(program, self, starts)
         self.observability.emit(program)
         return program
+
+    def _arrive(self, program: Program, journey: Journey) -> None:
+        """Emit what happens to a request that has reached the edge."""
+        self.edge.admit(program, self)
+        self.emit(program, journey.steps)
 
     def emit(self, program: Program, steps: tuple[Step, ...]) -> None:
         """Emit steps one after the other."""
@@ -344,15 +352,15 @@ def _inside(node: Any, part: str, where: str, path: str) -> Any:
 # ---------------------------------------------------------------- reading
 
 
-def parse(tree: Any) -> Scenario:
-    """Return the scenario that a tree of plain values says.
+def parse(tree: Any, folder: pathlib.Path | None = None) -> Scenario:
+    """Return the scenario that a tree of plain values says; files it names lie in a folder.
 
     Raises ScenarioError, one line naming place, value and way out.
     """
     if not isinstance(tree, dict):
         raise ScenarioError(f"a scenario is a mapping of names to values; this is {shown(tree)}")
     try:
-        return Scenario.model_validate(tree)
+        return Scenario.model_validate(tree, context={"folder": folder})
     except ValidationError as error:
         raise ScenarioError(_line(error)) from None
     except RecursionError:

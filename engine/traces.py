@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -43,6 +44,7 @@ class Trace(Frozen):
     journey: str
     title: str
     request: int
+    trace_id: str
     latency_ms: float
     started_s: float
     outcome: Literal["answered", "failed"]
@@ -62,6 +64,28 @@ class Kept(NamedTuple):
         return cls(world.traces.copy(), world.trace_leaves.copy())
 
 
+def trace_id(seed: int, request: int) -> str:
+    """Return a request's trace id: 32 hexadecimal digits, as W3C Trace Context wants them.
+
+    >>> trace_id(7, 1)
+    '56efb734cba7a74c12e3bb7a18a8d896'
+    """
+    return hashlib.blake2b(f"{seed} {request}".encode(), digest_size=16).hexdigest()
+
+
+def span_id(trace: str, span: int) -> str:
+    """Return a span's id: 16 hexadecimal digits."""
+    return hashlib.blake2b(f"{trace} {span}".encode(), digest_size=8).hexdigest()
+
+
+def sampled(trace: str, share: float) -> bool:
+    """Return whether a trace is among a share of all, decided by its id alone.
+
+    So every program on its way decides alike (OpenTelemetry's TraceIdRatioBased).
+    """
+    return int(trace[-14:], 16) < share * (1 << 56)
+
+
 def pick(kept: Kept, journey: int, which: Which, latency_s: float) -> int | None:
     """Return the place of the kept trace that shows best what is asked for."""
     rows = kept.traces[journey]
@@ -76,7 +100,21 @@ def pick(kept: Kept, journey: int, which: Which, latency_s: float) -> int | None
     return int(places[np.argmin(np.abs(np.log(rows["latency"][places] / latency_s)))])
 
 
-def read(kept: Kept, program: Program, journey: int, place: int, title: str) -> Trace:
+def head_sampled(kept: Kept, counts: np.ndarray, share: float, seed: int) -> Kept:
+    """Return what head sampling would have kept: a share of all, whatever came of them.
+
+    A kept trace stands for the `counts` of its kind; it is there if one of them was sampled.
+    """
+    rows = kept.traces.copy()
+    chances = 1.0 - (1.0 - share) ** counts
+    for journey, place in np.argwhere(rows["request"] != NOBODY).tolist():
+        identity = trace_id(seed, int(rows["request"][journey, place]))
+        if not sampled(identity, float(chances[journey, place])):
+            rows["request"][journey, place] = NOBODY
+    return Kept(rows, kept.leaves)
+
+
+def read(kept: Kept, program: Program, journey: int, place: int, title: str, seed: int) -> Trace:
     """Return the trace kept at a place."""
     row = kept.traces[journey, place]
     leaves = kept.leaves[journey * kept.traces.shape[1] + place]
@@ -98,6 +136,7 @@ def read(kept: Kept, program: Program, journey: int, place: int, title: str) -> 
         journey=program.journeys[journey],
         title=title,
         request=int(row["request"]),
+        trace_id=trace_id(seed, int(row["request"])),
         latency_ms=float(row["latency"]) * 1e3,
         started_s=born,
         outcome="failed" if failed else "answered",

@@ -45,17 +45,51 @@ def section(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Tree]:
 # ---------------------------------------------------------------- layers
 
 patterns = section(
-    shape=st.sampled_from(["constant", "constant", "ramp", "spike", "diurnal"]),
+    shape=st.sampled_from(
+        ["constant", "constant", "ramp", "spike", "diurnal", "step", "flash_crowd", "burst"]
+    ),
+    rise_seconds=st.just(0.3),
+    calm_seconds=st.just(0.4),
     factor=st.sampled_from([0.0, 0.5, 3.0]),
     start_seconds=st.just(0.5),
     length_seconds=st.sampled_from([0.5, 2.0]),
 )
 regions = st.lists(
     section(
-        name=st.just("somewhere"), share=st.sampled_from([0.5, 2]), origin_round_trip=plain_times
+        name=st.just("somewhere"),
+        share=st.sampled_from([0.5, 2]),
+        origin_round_trip=plain_times,
+        down_at_seconds=some(some(st.just(0.5))),
+        up_at_seconds=some(st.just(1.2)),
     ),
     min_size=1,
     max_size=3,
+).filter(lambda regions: any(region.get("down_at_seconds") is None for region in regions))
+
+# What a browser does is seldom all on at once: off is drawn more often than on.
+seldom = st.sampled_from([False, False, True])
+typing = section(
+    journeys=st.sampled_from([(), (), ("browse",)]),
+    letters=st.integers(1, 3),
+    gap=st.sampled_from([40, {"exponential": 60}]),
+    debounce_ms=st.sampled_from([0, 50]),
+)
+browser_caches = section(on=seldom, ttl_seconds=st.sampled_from([0, 0.5, 60]), hit_time=times)
+validations = section(
+    invalid_share=st.sampled_from([0, 0, 0.4]),
+    where=st.sampled_from(["client", "application"]),
+    app_time=times,
+)
+pages = section(
+    first_loads=st.sampled_from([0, 0, 0.5]),
+    web_weight_kb=st.sampled_from([0, 100]),
+    lazy_share=st.sampled_from([0, 0.5, 1]),
+)
+offlines = section(
+    share=st.sampled_from([0, 0, 0.5]),
+    start_seconds=st.just(0.4),
+    length_seconds=st.just(0.6),
+    spread_seconds=st.sampled_from([0, 0.5]),
 )
 
 
@@ -77,20 +111,41 @@ def clients(arrivals: st.SearchStrategy[str]) -> st.SearchStrategy[Tree]:
         attempts=st.integers(1, 4),
         backoff_ms=st.sampled_from([0, 20]),
         backoff_cap_ms=st.sampled_from([0, 50, 2000]),
-        jitter=st.sampled_from(["none", "full", "equal"]),
+        jitter=st.sampled_from(["none", "full", "equal", "decorrelated"]),
+        hedge_after_ms=some(some(st.sampled_from([0, 10, {"exponential": 30}]))),
+        retry_budget=some(st.sampled_from([0, 0.2])),
+        retry_budget_least_per_second=st.sampled_from([0, 5]),
+        typing=typing,
+        cache=browser_caches,
+        validation=validations,
+        page=pages,
+        offline=offlines,
     )
 
 
 edges = section(
     enabled=layer_on,
     dns=section(on=layer_on, lookup=times, ttl_seconds=st.sampled_from([0, 0.5, 60]),
-                resolvers=st.sampled_from([1, 20])),
+                resolvers=st.sampled_from([1, 20]), detection_seconds=st.just(0.3)),
+    tls=section(on=seldom, version=st.sampled_from(["tls1.3", "tls1.2", "quic", "none"]),
+                new_connections=st.sampled_from([0, 0.3, 1])),
+    waf=section(on=seldom, inspection=times, blocked_share=st.sampled_from([0, 0.2])),
+    limiter=section(on=seldom, rate=st.sampled_from([0, 30]), burst=st.sampled_from([1, 20]),
+                    per_client=st.booleans(),
+                    algorithm=st.sampled_from(["token_bucket", "sliding_window"])),
     cdn=section(on=layer_on, hit_time=times, origin_time=times, warm=st.booleans(),
-                ttl_seconds=st.sampled_from([0, 0.5, 3600]), capacity=st.integers(0, 60)),
+                ttl_seconds=st.sampled_from([0, 0.5, 3600]), capacity=st.integers(0, 60),
+                stale_seconds=st.sampled_from([0, 0, 1]), collapse=seldom, shield=seldom,
+                shield_capacity=st.integers(0, 80)),
     balancer=section(
         on=layer_on, latency=times, draws=st.integers(2, 4),
         policy=st.sampled_from(["round_robin", "weighted", "least_connections", "ip_hash",
-                                "random", "power_of_two"])),
+                                "random", "power_of_two", "hash", "consistent_hash"]),
+        hash_by=st.sampled_from(["user", "key"]), max_fails=st.sampled_from([0, 0, 1, 3]),
+        next_upstream=st.sampled_from([1, 1, 0, 2]), slow_start_seconds=st.sampled_from([0, 0, 1]),
+        read_timeout_seconds=st.sampled_from([0.03, 60]), fail_timeout_seconds=st.just(0.3),
+        canary=section(share=st.sampled_from([0, 0, 0.3]), error_rate=st.just(0.2),
+                       latency_factor=st.just(2.0))),
 )  # fmt: skip
 breakers = section(on=st.booleans(), failures=st.integers(1, 4), probes=st.integers(1, 2),
                    rest_seconds=st.sampled_from([0.05, 0.5]))  # fmt: skip
@@ -218,7 +273,11 @@ databases = section(
                    length_seconds=st.just(0.5), chunk_ms=st.sampled_from([1, 70])),
 )  # fmt: skip
 watchers = section(
-    enabled=layer_on, scrape_interval_seconds=st.sampled_from([0.25, 1]), traces=st.booleans()
+    enabled=layer_on,
+    scrape_interval_seconds=st.sampled_from([0.25, 1]),
+    traces=st.booleans(),
+    sampling=st.sampled_from(["tail", "head"]),
+    cpu_overhead=st.sampled_from([0, 0.1]),
 )
 datasets = st.fixed_dictionaries(
     dict.fromkeys(

@@ -78,11 +78,9 @@ class Call(Step):
         if program.inside("application"):
             self._serve(program, scenario, inner, picked(program, Policy.ROUND_ROBIN, 1))
             return
-        policy, draws = scenario.edge.policy()
-        with scenario.edge.front(program):
-            scenario.client.travel(program, "to the origin")
-            scenario.edge.forward(program)
-            self._serve(program, scenario, inner, picked(program, policy, draws))
+        place = functools.partial(lay_out, program, scenario, self.service)
+        serve = functools.partial(self._serve, program, scenario, inner)
+        scenario.edge.balance(program, scenario, place, self.service, serve)
 
     def _serve(
         self,
@@ -106,6 +104,7 @@ class Call(Step):
             self._thread(program, scenario, service, place, server)
             self._still(program, scenario)
             layer.sessions.emit(program, scenario, place, server)
+            scale *= scenario.observability.overhead()
             place.compute(program, "cpu", server, self.cpu_time or service.cpu_time, scale)
             self._still(program, scenario)
             inner()
