@@ -189,7 +189,11 @@ applications = section(
         section(every_seconds=st.sampled_from([0.3, 5]), pause_ms=st.sampled_from([0, 80]))
     ),
     deploy=some(
-        section(at_seconds=st.sampled_from([0, 0.5]), start_seconds=st.sampled_from([0.1, 0.4]))
+        section(
+            at_seconds=st.sampled_from([0, 0.5]),
+            surge=st.sampled_from([0, 0.25]),
+            start_seconds=st.sampled_from([0.1, 0.4]),
+        )
     ),
     services=st.fixed_dictionaries(dict.fromkeys(SERVICES, services)),
 ).flatmap(lambda tree: st.sampled_from([tree, tree | {"mtbf_seconds": 1, "mttr_seconds": 0.2}]))
@@ -207,6 +211,11 @@ caches = section(
     nodes=st.integers(1, 3),
     slow_share=st.sampled_from([0, 0.1]),
     slow_time=times,
+    near=section(
+        on=st.booleans(),
+        capacity=st.sampled_from([0, 3, 100]),
+        ttl_seconds=st.sampled_from([0, 0.2]),
+    ),
     stampede=st.sampled_from(["none", "none", "single_flight", "xfetch", "lease"]),
     lease_seconds=st.sampled_from([0.1, 10]),
     flight_seconds=st.sampled_from([0.05, 10]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -121,10 +122,18 @@ class Deploy(Component):
     max_unavailable: float = knob(
         0.25,
         "Max unavailable",
-        low=0.01,
+        low=0,
         high=1,
         step=0.05,
-        help="Share of a service's servers that are away at once, at least one. Kubernetes: 25 %.",
+        help="Share of a service's servers that are away at once, rounded down. Kubernetes: 25 %.",
+    )
+    surge: float = knob(
+        0.25,
+        "Max surge",
+        low=0,
+        high=1,
+        step=0.05,
+        help="Share that there may be more meanwhile, rounded up. Kubernetes: 25 %.",
     )
     start_seconds: float = knob(
         10.0,
@@ -136,6 +145,17 @@ class Deploy(Component):
         slider_high=120,
         help="Until a new server takes calls; an assumption, some tens of seconds for a JVM.",
     )
+
+    def batch(self, count: int) -> tuple[int, int]:
+        """Return how many of `count` servers are away at once, and how many are replaced at once.
+
+        >>> Deploy().batch(8), Deploy().batch(1), Deploy(surge=0).batch(1)
+        ((2, 4), (0, 1), (1, 1))
+        """
+        away, more = int(count * self.max_unavailable), math.ceil(count * self.surge)
+        if away + more == 0:  # else it would never come to an end; Kubernetes refuses it
+            away = 1
+        return away, away + more
 
 
 class Application(Layer):

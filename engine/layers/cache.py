@@ -10,6 +10,7 @@ from engine.component import Component, ControlPlane, Inner, Layer, Line, knob
 from engine.distribution import Distribution, Time, Uniform
 from engine.kernel.tables import Op
 from engine.layers.hashslots import nodes_of
+from engine.layers.near import NearCache
 from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ class Cache(Layer):
         slider_high=300,
         help="When the cache restarts empty, as without persistence; unflushed writes are lost.",
     )
+    near: NearCache = NearCache()
     buffer: WriteBuffer = WriteBuffer()
 
     def ask(self, program: Program, station: Station, what: str, wait: bool = True) -> None:
@@ -399,7 +401,10 @@ class Cache(Layer):
     def _crash(self, run: ControlPlane, at: float) -> Generator[Any, Any, Any]:
         """Empty every store of the cache at a time, and lose what the buffer holds."""
         yield run.env.timeout(at)
-        stations = [s for s in run.plane.program.stations.values() if s.layer == "cache"]
+        near = "cache.near"  # in the servers' memory, which goes on
+        stations = [
+            s for s in run.plane.program.stations.values() if s.layer == "cache" and s.name != near
+        ]
         gone = sum(run.plane.empty(store) for station in stations for store in station.stores)
         if gone:
             run.note("crash", "cache.read", f"restarted empty: {gone:,} entries are gone")

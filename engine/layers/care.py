@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -11,6 +12,7 @@ from engine.assembly import Station
 from engine.component import Component, Inner, knob
 from engine.distribution import Distribution, Time
 from engine.kernel.tables import NOBODY, Op
+from engine.layers.servers import Servers
 from engine.program import Program
 
 RETRIES_IN_STOCK = 10.0  # retries that the budget begins with, so that a quiet service may retry
@@ -191,13 +193,14 @@ class Care(Component):
         return emit
 
 
+@dataclass(frozen=True)
 class Caller:
     """Who calls: the servers of a service, or whatever is in front of the first one."""
 
-    def __init__(self, name: str, laid: int, server: int) -> None:
-        self.name = name
-        self.laid = laid
-        self.server = server  # the register that names the calling server; 0 where there is one
+    name: str
+    count: int
+    laid: int
+    server: int  # the register that names the calling server; 0 where there is one
 
     def pools(self, program: Program, places: int) -> int:
         """Return the first of a pool for each calling server, without room to wait."""
@@ -210,3 +213,16 @@ def shared(program: Program, name: str, make: Callable[[], int]) -> int:
     if program.named.get(name, NOBODY) == NOBODY:
         program.named[name] = make()
     return program.named[name]
+
+
+def calling(program: Program) -> Caller:
+    """Return who calls from where the program is: the innermost service, or what is in front."""
+    node = program.node
+    while node != NOBODY:
+        layer, _, name = program.nodes[node].station.partition(".")
+        if layer == "application":
+            place: Servers = program.laid_out[name]
+            server = program.register(f"server {program.depth('application') - 1}")
+            return Caller(name, place.count, place.laid, server)
+        node = program.nodes[node].parent
+    return Caller("", 1, 1, 0)

@@ -12,6 +12,7 @@ import numpy as np
 
 SLOTS = 16_384
 POLYNOMIAL = 0x1021
+PART = 1 << 16  # keys whose names are spelled at once, so that ten million fit in memory
 
 
 @functools.cache
@@ -35,17 +36,22 @@ def slots(names: np.ndarray) -> np.ndarray:
     return (rest % np.uint16(SLOTS)).astype(np.int64)
 
 
+@functools.lru_cache(maxsize=32)
 def nodes_of(name: str, keys: int, nodes: int) -> np.ndarray:
     """Return the node that each of `keys` keys of a name is on: `products:000042` and so on.
 
     >>> np.bincount(nodes_of("products", 3000, 3))
     array([1006,  995,  999])
     """
-    ranks, width = np.arange(keys), len(str(keys))
-    places = 10 ** np.arange(width - 1, -1, -1)
-    digits = ord("0") + ranks[:, None] // places % 10
+    places = 10 ** np.arange(len(str(keys)) - 1, -1, -1)
     prefix = np.frombuffer(f"{name}:".encode(), np.uint8)
-    whole = np.hstack([np.broadcast_to(prefix, (keys, len(prefix))), digits.astype(np.uint8)])
     # redis-cli gives node i the slots from round(i * 16384 / nodes) on.
     firsts = np.rint(np.arange(1, nodes) * SLOTS / nodes)
-    return np.searchsorted(firsts, slots(whole), side="right")
+    found = np.empty(keys, np.int32)
+    for first in range(0, keys, PART):
+        ranks = np.arange(first, min(keys, first + PART))
+        digits = (ord("0") + ranks[:, None] // places % 10).astype(np.uint8)
+        whole = np.hstack([np.broadcast_to(prefix, (len(ranks), len(prefix))), digits])
+        found[first : first + PART] = np.searchsorted(firsts, slots(whole), side="right")
+    found.flags.writeable = False
+    return found

@@ -40,6 +40,7 @@ class Lookup(Step):
         if not cache.enabled:
             inner()
             return
+        near = cache.near.look(program, scenario, self.dataset)
         with program.at(cache.station(program), f"get {self.dataset}"):
             _, store = cache.store_of(program, scenario, self.dataset)
             absent = self._absent(program, scenario, inner)
@@ -52,9 +53,15 @@ class Lookup(Step):
                 self._leased(program, scenario, store, inner, start)
             else:
                 self._fetch(program, scenario, store, inner)
-            for row in (hit, *absent):
-                program.patch(row, jump=program.here)
+            program.patch(hit, jump=program.here)
             program.forget_key()
+        if near is not None:
+            absent.append(near.look)
+            scenario.draw_key(program, self.dataset)
+            near.keep(program)
+            program.forget_key()
+        for row in absent:
+            program.patch(row, jump=program.here)
 
     def _fetch(self, program: Program, scenario: Scenario, store: int, inner: Inner) -> None:
         """Emit the steps within, and that what came of them is kept."""

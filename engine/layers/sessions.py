@@ -70,7 +70,8 @@ class Sessions(Component):
     def _in_memory(self, program: Program, scenario: Scenario, place: Servers, server: int) -> None:
         """Emit a look into the server's own memory."""
         keys = max(1, min(scenario.client.users, PLACES_MAX // place.laid))
-        name = f"sessions {place.station.name.split('.', maxsplit=1)[1]}"
+        service = place.station.name.split(".", maxsplit=1)[1]
+        name = f"sessions {service}"
         if name not in program.named:
             life = Distribution(constant=self.ttl_seconds * 1e3)
             stores = [
@@ -78,6 +79,7 @@ class Sessions(Component):
                 for _ in range(place.laid)
             ]
             program.named[name] = stores[0]
+            program.laid_out.setdefault(f"memory of {service}", []).append(stores[0])
         first = program.named[name]
         program.key_by("user", keys)
         known = program.step(Op.GET, site=first, by=server)

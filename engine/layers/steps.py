@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 
 from engine.component import Inner, Step
 from engine.distribution import Distribution, Time
-from engine.kernel.tables import NOBODY, Op, Policy
+from engine.kernel.tables import Op, Policy
 from engine.layers.application import Service
-from engine.layers.care import CallBreaker, Caller, Care
+from engine.layers.care import CallBreaker, Care, calling
 from engine.layers.servers import Servers, lay_out
 from engine.program import NETWORK, WAITING, Program
 
@@ -227,16 +227,3 @@ def picked(program: Program, policy: Policy, draws: int) -> Route:
         )
 
     return route
-
-
-def calling(program: Program) -> Caller:
-    """Return who calls from where the program is: the innermost service, or what is in front."""
-    node = program.node
-    while node != NOBODY:
-        layer, _, name = program.nodes[node].station.partition(".")
-        if layer == "application":
-            place: Servers = program.laid_out[name]
-            server = program.register(f"server {program.depth('application') - 1}")
-            return Caller(name, place.laid, server)
-        node = program.nodes[node].parent
-    return Caller("the edge", 1, 0)

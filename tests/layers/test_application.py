@@ -87,9 +87,9 @@ def test_breakdowns_need_a_time_to_repair() -> None:
 # ---------------------------------------------------------------- deployments
 
 
-def rolled(share: float, **fields: Any) -> Result:
+def rolled(share: float, surge: float = 0.0, **fields: Any) -> Result:
     """Return a run in which eight servers are replaced, each down for two seconds."""
-    deploy = {"at_seconds": 4, "max_unavailable": share, "start_seconds": 2}
+    deploy = {"at_seconds": 4, "max_unavailable": share, "surge": surge, "start_seconds": 2}
     app = servers(40, replicas=8, threads=1, cores=1, deploy=deploy, **fields)
     balanced = {"dns": {"on": False}, "balancer": {"latency": 0}}
     return simulate(system(call(), application=app, edge=balanced))
@@ -107,7 +107,19 @@ def test_a_rolling_deployment_loses_nobody_but_costs_room() -> None:
     assert during > after
     said = rolled(0.25).events
     assert said["time_s"].tolist() == [4.0, 12.0]
-    assert said["text"][0] == "server is replaced, 2 of 8 at a time"
+    assert said["text"][0] == "server is replaced, 2 of 8 at a time, 2 of them away"
+    assert rolled(0.25, surge=0.25).events["time_s"].tolist() == [4.0, 8.0]
+
+
+def test_a_surge_spares_a_single_server_the_outage() -> None:
+    """The new one is there before the old one goes; Kubernetes does so by default."""
+    failed = []
+    for surge in (0.0, 0.25):
+        deploy = {"at_seconds": 4, "surge": surge, "start_seconds": 2}
+        app = servers(5, replicas=1, deploy=deploy)
+        failed.append(simulate(system(call(), application=app)).summary.failed)
+    assert failed[0] > 150
+    assert failed[1] == 0
 
 
 # ---------------------------------------------------------------- sessions

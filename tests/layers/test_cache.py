@@ -60,7 +60,10 @@ def test_a_lease_runs_out_when_its_holder_fails() -> None:
             {"do": "lookup", **THING, "then": [{"do": "call", "service": "server"}]},
             cache={"hop": 0, "stampede": "lease", "lease_seconds": 4},
             # For the first two seconds there is no server.
-            application={"replicas": 1, "deploy": {"at_seconds": 0, "start_seconds": 2}},
+            application={
+                "replicas": 1,
+                "deploy": {"at_seconds": 0, "surge": 0, "start_seconds": 2},
+            },
             datasets={"things": {"keys": 1}},
         )
     )
@@ -150,6 +153,23 @@ def test_more_nodes_share_the_work_but_not_of_one_hot_key() -> None:
         busiest.append(result._end.pools["busy_area"][pools].max() / 20)
     assert busiest[0] == pytest.approx(400 * 0.002 / 4, rel=0.1)
     assert busiest[1] == pytest.approx(400 * 0.002 * (0.9 + 0.1 / 4), rel=0.1)
+
+
+def test_a_near_cache_takes_the_heat_off_a_hot_key() -> None:
+    """Each server asks for it once a TTL; without, one node has all the work."""
+    asked = []
+    for on in (False, True):
+        scenario = system(
+            {"do": "call", "service": "server", "then": [{"do": "lookup", **THING}]},
+            application={"replicas": 4, "hop": 0},
+            cache={"nodes": 4, "warm": True, "near": {"on": on, "capacity": 10, "ttl_seconds": 5}},
+            datasets={"things": {"keys": 2000, "zipf": 0, "hot_share": 0.9}},
+            client={"enabled": False, "requests_per_second": 400},
+        )
+        stations = simulate(scenario).stations
+        asked.append(stations.loc["cache.read", "rate_per_s"])
+    assert asked[1] < 0.15 * asked[0]
+    assert stations.loc["cache.near", "hit_ratio"] == pytest.approx(0.9, abs=0.02)
 
 
 def test_a_slow_command_stops_all_others() -> None:
