@@ -271,6 +271,7 @@ databases = section(
         ["local", "local", "off", "on", "remote_write", "remote_apply", "quorum"]
     ),
     pool_timeout=st.booleans(),
+    server_pool=section(size=st.integers(0, 2)),
     pool_timeout_ms=st.sampled_from([5, 60]),
     standby=section(synchronous=st.integers(1, 2), hop=some(times), flush=some(times),
                     outage_at_seconds=st.sampled_from([0, 0.6]), outage_seconds=st.just(0.5)),

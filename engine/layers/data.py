@@ -12,6 +12,7 @@ from engine.component import ControlPlane, Figure, Inner, Layer, Line, knob
 from engine.distribution import Distribution, Lognormal, Time, Uniform
 from engine.hashing import scattered
 from engine.kernel.tables import Op, Policy
+from engine.layers.connections import ServerPool, query
 from engine.layers.locks import Lock, Locks, guarded, versions
 from engine.layers.replication import (
     Commit,
@@ -25,7 +26,7 @@ from engine.layers.rows import Read, Write
 from engine.layers.sharding import VIRTUAL_NODES, Sharding, evenness, shards_of
 from engine.layers.stores import KINDS, Document, Find, Graph, Query, Search, TimeSeries
 from engine.layers.upkeep import Backup, Tiers
-from engine.program import NETWORK, WAITING, Program
+from engine.program import NETWORK, Program
 
 if TYPE_CHECKING:
     from engine.measured import Measured
@@ -149,6 +150,7 @@ class Data(Layer):
         slider_high=60_000,
         help="HikariCP's connectionTimeout: 30 s.",
     )
+    server_pool: ServerPool = ServerPool()
     standby: Standby = Standby()
     quorum: Quorum = Quorum()
     locks: Locks = Locks()
@@ -334,28 +336,8 @@ class Data(Layer):
     # ------------------------------------------------------------ connections
 
     def query(self, program: Program, what: str, place: tuple[int, int], work: Inner) -> None:
-        """Emit the way to a database, work while a connection to it is held, and the way back.
-
-        The place is a pool, and the register that says which one behind it.
-        """
-        program.hold(f"{what} hop", self.hop, NETWORK)
-        site, by = place
-
-        def connect() -> None:
-            program.step(Op.SEIZE, kind=WAITING, site=site, by=by)
-
-        if self.pool_timeout:
-            program.attempt(
-                connect,
-                timeout=Distribution(constant=self.pool_timeout_ms),
-                cancels=True,
-                otherwise=functools.partial(program.fail, "no connection in time"),
-                what="connection",
-            )
-        else:
-            connect()
-        work()
-        program.step(Op.RELEASE)
+        """Emit the way to a database, work while a connection to it is held, and the way back."""
+        query(program, self, what, place, work)
 
     def _primaries(self, program: Program) -> int:
         """Return the first primary's pool; one a shard follows."""
@@ -395,6 +377,7 @@ class Data(Layer):
             return
         yield from at_risk(result, self)
         yield from self.locks.figures(result)
+        yield from self.server_pool.figures(result)
         if self.shards > 1:
             yield from evenness(result.scenario)
 

@@ -196,6 +196,33 @@ def test_a_pool_that_has_no_connection_in_time_says_so() -> None:
     assert brief.summary.answered == pytest.approx(SECONDS / 0.020, rel=0.02)
 
 
+def test_a_server_waits_for_a_connection_of_its_own() -> None:
+    """The database is idle, and still queries wait: the pool of each server is what is full."""
+    app = {"services": {"server": {"cpu_time": 0}}, "replicas": 2, "threads": 50, "cores": 50}
+    call = {"do": "call", "service": "server", "then": [READ]}
+    name = "Wait for a connection of the server's own"
+    waits, answered = {}, {}
+    for size in (1, 10):
+        system = scenario(call, read_time=40, server_pool={"size": size})
+        result = simulate(system.change({"application": app}))
+        waits[size], answered[size] = result.figures.loc[name, "value"], result.summary.answered
+        assert result.stations.loc["data.primary", "utilisation"] < 0.01
+        assert result.stations.loc["data.primary", "wait_ms_mean"] == 0
+    assert answered[1] == pytest.approx(2 * SECONDS / 0.040, rel=0.03)
+    assert waits[1] > 1000
+    assert waits[10] < 1
+
+
+def test_more_servers_than_the_database_has_room_for_wait_there() -> None:
+    """Pools that are large enough each are too large together: the line moves to the database."""
+    app = {"services": {"server": {"cpu_time": 0}}, "replicas": 8, "threads": 50, "cores": 50}
+    call = {"do": "call", "service": "server", "then": [READ]}
+    more = {"read_time": 60, "connections": 5, "server_pool": {"size": 10}}
+    result = simulate(scenario(call, **more).change({"application": app}))
+    assert result.stations.loc["data.primary", "utilisation"] > 0.97
+    assert result.stations.loc["data.primary", "wait_ms_mean"] > 500
+
+
 def test_a_hot_row_lets_one_writer_at_a_time_through() -> None:
     """Who waits for a row holds a connection: hot rows exhaust pools that are far from busy."""
     lock = {**WRITE, "lock": "pessimistic"}
