@@ -19,6 +19,7 @@ from engine.policy import (
     retry_budget,
     slow_start_factor,
 )
+from tests.workshop import play, spells
 
 PERCENT = st.integers(0, 100)
 
@@ -35,6 +36,33 @@ def test_decorrelated_rests_grow_from_the_rest_before() -> None:
     """They would stay at the base if the rest before were not looked at."""
     assert backoff_range(5, 2000, 1, "decorrelated") == (5, 15)
     assert backoff_range(5, 2000, 7, "decorrelated", before=40) == (5, 120)
+
+
+@pytest.mark.parametrize("jitter", ["none", "full", "equal", "decorrelated"])
+def test_the_engine_rests_as_the_policy_says(jitter: Jitter) -> None:
+    """The formula would be right, and what is simulated another one."""
+    base, cap = 5.0, 150.0
+    first = base if jitter == "decorrelated" else 2 * base  # the policy doubles before the first
+
+    def emit(program, _place):
+        program.attempt(
+            lambda: program.fail("broken"),
+            attempts=9,
+            base=first / 1e3,
+            cap=cap / 1e3,
+            jitter=jitter,
+        )
+
+    kept = spells(play(emit, requests=40).world).values()
+    assert kept
+    for spans in kept:
+        before = None
+        for attempt, span in enumerate(spans, start=1):
+            rest = (span.end - span.start) * 1e3
+            low, high = backoff_range(base, cap, attempt, jitter, before)
+            assert low - 1e-3 <= rest <= high + 1e-3
+            before = rest
+        assert len(spans) == 8
 
 
 def test_grpc_rests_stop_growing() -> None:

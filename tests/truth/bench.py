@@ -5,7 +5,7 @@ One station, one stream of requests, and a body that emits what each of them doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from engine.assembly import Station
 from engine.distribution import Distribution
@@ -22,32 +22,24 @@ MANY = 1 << 24  # requests that may be under way at once
 
 def bench(body: Body, rate: float, *, poisson: bool = True) -> Plane:
     """Return a plane of requests, `rate` a second, that each do `body`."""
-    return kinds({"request": (1.0, body)}, rate, poisson=poisson)
-
-
-def kinds(bodies: Mapping[str, tuple[float, Body]], rate: float, *, poisson: bool = True) -> Plane:
-    """Return a plane of several kinds of requests, each with its weight and its body."""
     program = Program()
     place = program.station("application.place", "Place", "service")
     with program.at(place, "ask"):
         program.step(Op.ARRIVE)
-    starts = []
-    for name, (_, body) in bodies.items():
-        starts.append(program.begin(name))
-        program.journeys.append(name)
-        with program.at(place, name):
-            body(program, place)
-            program.step(Op.FINISH)
+    start = program.begin("request")
+    program.journeys.append("request")
+    with program.at(place, "request"):
+        body(program, place)
+        program.step(Op.FINISH)
     program.flush()
-    weights = [weight for weight, _ in bodies.values()]
     gap = POISSON if poisson else METRONOME
-    program.source("users", weights, starts, rate, gap, METRONOME, MANY, 0)
+    program.source("users", [1.0], [start], rate, gap, METRONOME, MANY, 0)
     return Plane(program, SEED)
 
 
-def mean_latency(plane: Plane, kind: int = 0) -> float:
-    """Return the mean latency of the answered requests of one kind, seconds."""
-    journey = plane.world.journeys[kind]
+def mean_latency(plane: Plane) -> float:
+    """Return the mean latency of the answered requests, seconds."""
+    journey = plane.world.journeys[0]
     return float(journey["seconds"] / journey["answered"])
 
 

@@ -115,6 +115,8 @@ def rule_for(text: str, name: str, expected: Any, given: Mapping[str, Any]) -> R
     '±4 %'
     >>> str(rule_for("abs 3*sqrt(p(1-p)/n), i.e. 0.001 with 1e6 arrivals", "p", 0.01, {}))
     '±0.000298'
+    >>> str(rule_for(">=", "executions_at_least", 3, {}))
+    'or more'
     >>> [str(rule_for("generic: 0.8 +- 0.03", name, 0.8, {})) for name in ("ideal", "moved")]
     ['±0.03', 'exact']
     >>> str(rule_for("consistent: abs 3*CV/(n+1); modulo abs 0.01", "consistent_moved", 0.25,

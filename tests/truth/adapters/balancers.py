@@ -23,9 +23,17 @@ CLIENT = 10 << 16  # 10.0.0.x, where a case does not say who asks
 SERVICE_MS = 100.0  # the unit of time of the cases whose mean service is 1
 
 
-def balanced(count: int, per_second: float, policy: str, draws: int = 2, **more: Any) -> Scenario:
+def balanced(
+    count: int,
+    per_second: float,
+    policy: str,
+    draws: int = 2,
+    checks: dict[str, Any] | None = None,
+    gap: str = "poisson",
+    **more: Any,
+) -> Scenario:
     """Return a scenario of a balancer in front of servers that work one request at a time."""
-    balancer = {"policy": policy, "draws": draws, "latency": 0}
+    balancer = {"policy": policy, "draws": draws, "latency": 0, **(checks or {})}
     service = {
         "replicas": count,
         "threads": 1,
@@ -36,7 +44,11 @@ def balanced(count: int, per_second: float, policy: str, draws: int = 2, **more:
     }
     edge = {"dns": {"on": False}, "cdn": {"on": False}, "balancer": balancer}
     return system(
-        [call("server")], per_second, edge=edge, application={"services": {"server": service}}
+        [call("server")],
+        per_second,
+        client={"enabled": False, "gap": gap},
+        edge=edge,
+        application={"services": {"server": service}},
     )
 
 

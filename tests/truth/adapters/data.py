@@ -12,7 +12,7 @@ from engine.theory import usl, usl_fit
 from tests.truth.case import Case
 
 KEYS = 100_000
-RINGS_MIN, POINTS_ALL = 300, 2_000_000
+RINGS_MIN, POINTS_ALL = 200, 1_000_000
 
 
 # ---------------------------------------------------------------- rings and shards

@@ -7,19 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.assembly import Station
-from engine.distribution import Distribution
 from engine.hashing import nginx_hash, nginx_ring, nginx_ring_pick
-from engine.kernel.tables import Op, Policy, State
-from engine.plane import Plane
-from engine.program import Program
-from tests.truth.bench import bench
+from engine.kernel.tables import NOBODY, State
+from tests.truth.adapters.balancers import balanced
 from tests.truth.case import Case
+from tests.truth.machine import begin
 
 STATUS = {True: 200, False: 502}
 RATE = 10.0  # requests a second, one after the other
-CALL_MS = 1.0  # what one call takes, so that it is seen
-NO_SERVER = "no live upstreams"
+CALL_SECONDS = 0.01  # after which a server that does not answer is given up, so that it is seen
 
 # A ring hangs on the servers' addresses, which the case does not tell.  Of all rows of ports on
 # 127.0.0.1 this is the only one that gives both the counts and the share that were recorded.
@@ -31,69 +27,60 @@ ROWS_OF_PORTS = 25  # over which the ideal is a mean: one row's share moves by s
 
 
 class Proxy:
-    """A proxy in front of servers of which some refuse every connection."""
+    """The balancer in front of servers of which some do not answer."""
 
     def __init__(self, weights: list[int], failing: list[str], max_fails: int, rest: float) -> None:
-        self.weights, self.max_fails, self.rest = weights, max_fails, rest
-        self.plane: Plane = bench(self.emit, RATE, poisson=False)
+        run = begin(
+            balanced(
+                len(weights),
+                RATE,
+                "weighted",
+                checks={
+                    "max_fails": max_fails,
+                    "fail_timeout_seconds": rest,
+                    "next_upstream": 0,
+                    "read_timeout_seconds": CALL_SECONDS,
+                },
+                weights=weights,
+                cpu_time=CALL_SECONDS * 900,
+                gap="fixed",
+            ),
+            60.0,
+        )
+        self.plane, self.names = run.plane, [chr(ord("a") + n) for n in range(len(weights))]
+        first = self.plane.program.stations["application.server"].pools[0]
         for name in failing:
-            self.plane.world.pools["slots"][ord(name) - ord("a")] = 0
-        self.plane.set_rate(0.0)
-
-    def emit(self, program: Program, place: Station) -> None:
-        """Emit what nginx does with a request: each server at most once, until one answers."""
-        count = len(self.weights)
-        first = program.pools(place, count, 100, 0, count, weights=tuple(self.weights))
-        group = program.group(Policy.WEIGHTED, first, count)
-        program.watch(group, first, count, self.max_fails, self.rest)
-        tried, server = program.register("tried"), program.register("server")
-
-        def forward() -> None:
-            program.step(
-                Op.ROUTE,
-                site=group,
-                register=server,
-                jump=first,
-                number=tried,
-                reason=program.reason(NO_SERVER),
-            )
-            program.attempt(serve, otherwise=failed)
-            program.step(Op.OUTCOME, site=first, by=server, number=1)
-
-        def serve() -> None:
-            program.hold("connect", Distribution(constant=CALL_MS))
-            program.step(Op.SEIZE, site=first, by=server, reason=program.reason("refused"))
-            program.step(Op.RELEASE)
-
-        def failed() -> None:
-            program.step(Op.OUTCOME, site=first, by=server, number=0)
-            program.step(Op.FAIL)
-
-        program.step(Op.SET, register=tried, number=0)
-        program.attempt(forward, attempts=count)
+            self.plane.world.pools["slots"][first + self.names.index(name)] = 0
 
     def ask(self, requests: int) -> Iterator[tuple[list[str], int]]:
         """Send requests; yield the servers that each one was sent to, and its status."""
-        plane, server = self.plane, self.plane.program.register("server")
-        journeys, reasons = plane.world.journeys, plane.world.reasons
-        none = plane.program.reasons[NO_SERVER]
-        plane.set_rate(RATE)
+        self.plane.set_rate(RATE)
+        journeys, reasons = self.plane.world.journeys, self.plane.world.reasons
+        none = self.plane.program.reasons["no healthy server"]
         for _ in range(requests):
             started, answered = int(journeys["started"][0]), int(journeys["answered"][0])
-            lost = int(reasons[0, none])
+            alone = int(reasons[0, none])
             while journeys["started"][0] == started:
-                plane.advance(plane.now + CALL_MS / 4e3)
-            names = []
-            while (at := np.flatnonzero(plane.world.tokens["state"] != State.FREE)).size:
-                names.append(chr(ord("a") + plane.world.registers[at[0], server]))
-                plane.advance(plane.now + CALL_MS / 1e3)
-            if not names and reasons[0, none] > lost:
+                self.wait(CALL_SECONDS / 10)
+            names: list[str] = []
+            while journeys["in_flight"][0]:
+                names += self._asked(names[-1:])
+                self.wait(CALL_SECONDS / 10)
+            if not names and reasons[0, none] > alone:
                 names = ["alldead"]
             yield names, STATUS[int(journeys["answered"][0]) > answered]
-        plane.set_rate(0.0)
+
+    def _asked(self, before: list[str]) -> list[str]:
+        """Return the server that the request is at, if it is another than before."""
+        tokens = self.plane.world.tokens
+        own = (tokens["state"] != State.FREE) & (tokens["orphan"] == NOBODY)
+        (who,) = np.flatnonzero(own)
+        server = self.plane.world.registers[who, self.plane.program.register("server 0")]
+        name = self.names[server]
+        return [] if [name] == before else [name]
 
     def wait(self, seconds: float) -> None:
-        """Let time pass without requests."""
+        """Let time pass on the data plane; nobody there alters the traffic."""
         self.plane.advance(self.plane.now + seconds)
 
 
@@ -110,6 +97,7 @@ def probed(case: Case) -> dict[str, Any]:
     """The same servers some seconds later: one request finds out."""
     proxy = Proxy([1, 1, 1], ["b"], 1, 3.0)
     list(proxy.ask(9))
+    proxy.plane.set_rate(0.0)
     proxy.wait(case.given["wait_s"])
     found = told(list(proxy.ask(case.given["requests"])))
     to_b = sum("b" in names for names in found["attempts"])

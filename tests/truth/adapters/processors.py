@@ -11,7 +11,7 @@ from tests.truth.machine import begin, call, census, play, server, system
 
 THREADS = 10_000  # so that nobody waits for one: all that is in the system is on the core
 LARGE_SHARE = 0.1  # of the calls, where those of three times the mean are told apart
-CYCLES = 6_000  # breakdowns and repairs
+CYCLES = 4_000  # breakdowns and repairs
 
 
 def shared_core(rate: float, time: Any, **more: Any) -> Scenario:
@@ -54,7 +54,7 @@ def breaking_down(case: Case) -> dict[str, Any]:
     seconds = CYCLES * (given["mtbf_s"] + given["mttr_s"])
     run = begin(shared_core(rate, time, **halts), seconds)
     processors = run.plane.world.processors
-    up = census(run, seconds, given["mttr_s"] * 2.0, lambda: processors["speed"][0] > 0)
+    up = census(run, seconds, given["mttr_s"] * 5.0, lambda: processors["speed"][0] > 0)
     journey = run.plane.world.journeys[0]
     well = play(shared_core(rate, time), 500_000)
     return {

@@ -42,7 +42,7 @@ def cached(
 def time_to_live(case: Case) -> dict[str, Any]:
     """One key that lives for a while after each miss, or after each look-up (sliding)."""
     rate, sliding = case.given["rate"], case.given["reset_on_hit"]
-    run = play(cached(rate, 1, 0, case.given["ttl_s"], 1, sliding=sliding), 2_000_000)
+    run = play(cached(rate, 1, 0, case.given["ttl_s"], 1, sliding=sliding), 600_000)
     row = run.row("cache.read")
     return {
         "hit_ratio": row["hit_ratio"],
@@ -87,7 +87,7 @@ def evicted(case: Case, policy: str, samples: int = 5) -> float:
         policy=policy,
         samples=samples,
     )
-    return bench.hit_ratio(plane, 500_000 / rate, 1_250_000 / rate)
+    return bench.hit_ratio(plane, 250_000 / rate, 750_000 / rate)
 
 
 def real_redis(case: Case) -> dict[str, Any]:
