@@ -6,6 +6,7 @@ is written as one line of YAML, such as `{exponential: 8}`.
 """
 
 import functools
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ NAMED = {
     "worker": ("asynchronous", "kinds"),
 }
 JOURNEYS = ("journeys",)
+SHORT = {"cdn", "cpu", "dns", "ttl"}  # written in capitals
 DEPTH_MAX = 20  # of steps that a new step needs inside it
 
 
@@ -83,8 +85,9 @@ def form(model: Model) -> tuple[dict[str, Any], ...]:
         fields.append(
             {
                 "name": name,
-                "title": field.title or name.replace("_", " ").capitalize(),
+                "title": field.title or title_of(name),
                 "kind": kind,
+                "time": _is_time_field(field),
                 "of": named.get(name, ""),
                 "choices": choices_of(field.annotation),
                 "unit": str(extra.get("unit") or ""),
@@ -133,6 +136,32 @@ def _bare(annotation: Any) -> Any:
         left = [each for each in inner if each is not type(None)]
         return _bare(left[0]) if len(left) == 1 else annotation
     return annotation
+
+
+def title_of(name: str) -> str:
+    """Return a field's name as a title.
+
+    >>> title_of("cpu_time"), title_of("observability")
+    ('CPU time', 'Observability')
+    """
+    first, *rest = name.split("_")
+    return " ".join([first.upper() if first in SHORT else first.capitalize(), *rest])
+
+
+@functools.cache
+def time_examples() -> list[str]:
+    """Return the ways to say a time, as the model of times gives them itself.
+
+    >>> time_examples()[:2]
+    ['4', '{exponential: 8}']
+    """
+    service = model_at(NAMED["service"])
+    times = [field for field in service.model_fields.values() if _is_time_field(field)]
+    return re.findall(r"`([^`]+)`", _classes(times[0].annotation)[0].__doc__ or "")
+
+
+def _is_time_field(field: FieldInfo) -> bool:
+    return any(_is_time(model) for model in _classes(field.annotation)[:1])
 
 
 def _is_time(model: Model) -> bool:

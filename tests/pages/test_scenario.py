@@ -100,6 +100,22 @@ def test_tables_and_text_share_one_history(server: str, page: Page) -> None:
     expect(weight).to_have_value("30")
 
 
+def test_who_is_quicker_than_the_server_loses_nothing(server: str, page: Page) -> None:
+    """Each change must be taken over, also those made before the last one was answered."""
+    shown = ScenarioPage(page).open(server)
+    weights = {"assets": "1", "view": "2", "search": "3", "buy": "4"}
+    for journey, weight in weights.items():
+        field = shown.row(f"journeys.{journey}").get_by_label(f"Weight of {journey}")
+        field.fill(weight)
+        field.press("Tab")
+    for weight in weights.values():
+        shown.expect_text(f"weight: {weight} ")
+    shown.replace("replicas: 3", "replicas: 5")
+    shown.go("Playground")
+    Playground(page).wait_for_charts()
+    expect(Playground(page).slider("App servers")).to_have_value("5")
+
+
 def test_what_tables_cannot_do_they_say_in_one_line(server: str, page: Page) -> None:
     """A refused edit must say why and change nothing."""
     shown = ScenarioPage(page).open(server)
@@ -126,7 +142,7 @@ def test_what_tables_cannot_do_they_say_in_one_line(server: str, page: Page) -> 
         (b"title: x\nboom: &a [1]\nbang: [*a, *a]\n", "line 3 uses a YAML alias"),
         (b"!!python/object/apply:os.system ['true']", "is not YAML"),
         (b"\xff\xfe\x00\x01", "is no text in UTF-8"),
-        (b"{" * 200, "nested deeper"),
+        (b"title: " + b"[" * 200, "nested deeper"),
         (b"journeys: {a: {steps: [{do: fly}]}}", "step of kind 'fly'"),
         (b"x: " + b"9" * 1_100_000, "characters"),
     ],
