@@ -1,6 +1,7 @@
-// Holds the door: who leaves a page while something is still on its way to the server, and the answer
-// on its way back, would lose it.  The click waits for the answer, then goes where it wanted to go.
+// Holds the door: who leaves a page, or saves, while something is still on its way to the server, and
+// the answer on its way back, would lose it.  The click waits for the answer, then goes on.
 
+const WAYS_OUT = 'a[href], .st-key-save button'; // to another page, or into a file
 const DOOR_MS = 3000; // after which nobody is held any longer
 const SETTLED_MS = 150; // for what the answer moves elsewhere on the page
 
@@ -18,7 +19,7 @@ function door(busy) {
     passing = false;
   };
   const onClick = (event) => {
-    const clicked = event.target.closest?.('a[href]');
+    const clicked = event.target.closest?.(WAYS_OUT);
     if (passing || !clicked || clicked.target === '_blank' || clicked.download || !(busy() || link)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
