@@ -165,7 +165,7 @@ function drawForm(parent, view, row) {
 
 function drawEntry(parent, view, tab, row) {
   const chosen = tab.id === 'journey' && row.name === shown.journey;
-  const line = add(parent, 'div', chosen ? 'row entry chosen' : 'row entry');
+  const line = add(parent, 'div', `row entry ${tab.id}${chosen ? ' chosen' : ''}`);
   line.dataset.path = row.path.join('.');
   point(line, row);
   drawTwig(line, view, row, row.name);
@@ -212,7 +212,7 @@ function drawTimes(parent, view) {
 }
 
 function drawEntries(parent, view, tab) {
-  const head = add(parent, 'div', 'row entry head');
+  const head = add(parent, 'div', `row entry ${tab.id} head`);
   for (const text of ['', 'Name']) add(head, 'span', '', text);
   for (const field of view.data.forms[tab.form].slice(0, 2)) {
     const title = add(head, 'span', '', field.title);

@@ -123,7 +123,7 @@ def test_what_tables_cannot_do_they_say_in_one_line(server: str, page: Page) -> 
     told = shown.tables.locator(".problem")
     shown.tab("Services")
     shown.tables.get_by_role("button", name="Remove auth").click()
-    expect(told).to_contain_text("names the service 'auth', which does not exist")
+    expect(told).to_contain_text("auth is used by journeys.view.steps[0].then[0] and 2 more")
     shown.add("Services", "service", "two words")
     expect(told).to_contain_text("two words is no name; use letters")
     cpu = shown.row("application.services.auth").get_by_label("CPU time of auth")
