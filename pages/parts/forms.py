@@ -182,7 +182,7 @@ def references(model: Model) -> dict[str, str]:
     """
     if "do" not in model.model_fields:
         return {}
-    probes: dict[str, Any] = {}
+    probes: dict[str, Any] = {n: None for n, f in model.model_fields.items() if f.is_required()}
     for name, field in model.model_fields.items():
         inner = _bare(field.annotation)
         if name != "do" and inner is str:
@@ -190,7 +190,8 @@ def references(model: Model) -> dict[str, str]:
         elif typing.get_origin(inner) is tuple and _bare(typing.get_args(inner)[0]) is str:
             probes[name] = (f"?{name}",)
     step: Any = model.model_construct(**probes)
-    return {named[1:]: kind for kind, named in step.names() if kind in NAMED and named[:1] == "?"}
+    asked = [(kind, str(named)) for kind, named in step.names() if kind in NAMED]
+    return {named[1:]: kind for kind, named in asked if named.startswith("?")}
 
 
 def step_fields(model: Model) -> Iterator[str]:
