@@ -21,6 +21,7 @@ from pages.parts.draft import NAME, checked, no_name
 from pages.parts.forms import (
     JOURNEYS,
     NAMED,
+    first_kind,
     inside,
     new_step,
     references,
@@ -166,7 +167,7 @@ def _add(scenario: Scenario, path: Path, name: str) -> tuple[Callable[[Any], Non
     _free(scenario, path, name)
     entry: dict[str, Any] = {}
     if path == JOURNEYS:
-        entry = {"steps": [new_step(next(iter(step_kinds())), scenario)]}
+        entry = {"steps": [new_step(first_kind(), scenario)]}
     return lambda tree: _enter(tree, scenario, path, name, entry), f"add {name}"
 
 

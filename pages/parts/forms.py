@@ -271,20 +271,27 @@ def _needed(do: str, name: str, field: FieldInfo, scenario: Scenario, depth: int
     if kind == "steps":
         if depth > DEPTH_MAX:
             raise ScenarioError(f"a step “{do}” cannot be made here; write it in the text")
-        return [new_step(_simplest(), scenario, depth + 1)]
+        return [new_step(first_kind(), scenario, depth + 1)]
     if kind == "choice":
         return choices_of(field.annotation)[0]
     low = [float(rule.ge) for rule in field.metadata if isinstance(rule, annotated_types.Ge)]  # type: ignore[arg-type]
     return {"text": "new", "bool": False, "number": max([1.0, *low])}.get(kind, 1)
 
 
-def _simplest() -> str:
-    """Return a kind of step that needs no steps inside it."""
-    return next(
+@functools.cache
+def first_kind() -> str:
+    """Return the kind of step that a new journey begins with: there always is a service to call.
+
+    >>> first_kind()
+    'call'
+    """
+    kinds = step_kinds()
+    simple = [
         do
-        for do, model in step_kinds().items()
+        for do, model in kinds.items()
         if not any(model.model_fields[name].is_required() for name in step_fields(model))
-    )
+    ]
+    return min(simple, key=lambda do: "service" not in references(kinds[do]).values())
 
 
 def names_of(scenario: Scenario, kind: str) -> list[str]:
