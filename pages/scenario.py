@@ -228,7 +228,8 @@ def draw() -> None:
     own = state.own()
     now = draft.now
     bar(draft)
-    remarks(draft)
+    with st.container(key="remarks"):  # always there: what comes after it must not be mounted anew
+        remarks(draft)
     problem = [now.problem.line, now.problem.message] if now.problem else None
     left, right = st.columns(2, gap="small")
     with left:

@@ -153,11 +153,13 @@ def test_a_hostile_file_is_refused_in_one_line(
     """A file comes from anywhere; it must not break the page, nor what is there."""
     shown = ScenarioPage(page).open(server)
     start = shown.text
+    shown.area.evaluate("area => { area.mounted = true; }")
     shown.load("evil.yaml", content)
     told = page.get_by_test_id("stAlert")
     expect(told).to_have_count(1, timeout=ANSWER_MS)
     expect(told).to_contain_text("evil.yaml")
     expect(told).to_contain_text(line)
+    assert shown.area.evaluate("area => area.mounted"), "an editor made anew forgets where one was"
     assert shown.text == start
     expect(shown.preset()).to_have_value("amazon")
     expect(page.get_by_test_id("stException")).to_have_count(0)
