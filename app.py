@@ -59,6 +59,7 @@ if not engine.ready():
 freeze()
 
 page = navigation()
+state.settle()
 known = state.wanted()
 if known is None:
     sidebar.draw()

@@ -19,6 +19,7 @@ START, FILE = "start", "file"
 FILE_MAX = 5_000_000  # bytes
 SMALL = "the smallest scenario"
 REQUESTS_MAX = 20_000_000  # a run of more takes half a minute
+ANSWER_SECONDS = 0.05  # about what an answer takes
 SPEED = 800_000  # requests a second of computing, as measured
 
 
@@ -28,42 +29,53 @@ SPEED = 800_000  # requests a second of computing, as measured
 
 def on_typed() -> None:
     """Take over what was typed, whether it makes sense or not."""
-    text = typed()
-    if text is not None:
-        state.keep(state.viewed().typed(text, time.monotonic()))
-        state.tell("")
+    known, text = typed()
+    state.hear(known)
+    before = state.viewed()
+    after = before if text is None else before.typed(text, time.monotonic())
+    if after is not before:
+        state.keep(after)
 
 
 def on_asked() -> None:
     """Undo or redo from the keyboard; what was typed last goes into the history first."""
-    what, text = asked()
-    if text is not None and text != state.viewed().now.text:
-        state.keep(state.viewed().typed(text, time.monotonic()))
-    go(what)
-
-
-def go(what: str) -> None:
-    """Go one step back or forth in the history."""
+    known, what, text = asked()
+    state.hear(known)
     before = state.viewed()
+    after = before if text is None else before.typed(text, time.monotonic())
+    go(what, after)
+
+
+def go(what: str, draft: Draft | None = None) -> None:
+    """Go one step back or forth in the history."""
+    shown = state.viewed()
+    before = draft or shown
     after = before.undone() if what == "undo" else before.redone()
-    if after is not before:
+    if after is not shown:
         state.keep(after)
-    state.tell("")
 
 
 def on_edits() -> None:
     """Change the text as the tables say; an edit that makes no sense is refused and said."""
-    mount, sent = edits()
-    state.tell("")
-    for edit in state.unseen(mount, sent):
-        draft = state.viewed()
-        if draft.now.problem:
-            break
+    known, mount, sent = edits()
+    state.hear(known)
+    draft, told = state.viewed(), ""
+    seen, newest = state.desk().seen
+    new = [edit for edit in sent if seen != mount or edit["n"] > newest]
+    if not new:
+        return
+    before = draft
+    for edit in new if not draft.now.problem else ():
         try:
             text, what = edited(draft.now.text, draft.now.base.scenario, edit)
-            state.keep(draft.replaced(text, what))
+            draft = draft.replaced(text, what)
         except ScenarioError as error:
-            state.tell(bare(str(error)))
+            told = bare(str(error))
+    now_seen = (mount, int(new[-1]["n"]))
+    if draft is before:
+        state.refuse(told, seen=now_seen)
+    else:
+        state.keep(draft, told=told, seen=now_seen)
 
 
 def on_start() -> None:
@@ -73,7 +85,6 @@ def on_start() -> None:
     if name:
         text = SMALLEST if name == SMALL else preset_text(name)
         state.keep(state.viewed().replaced(text, f"start from {name}"), afresh=True)
-        state.tell("")
 
 
 def on_file(key: str) -> None:
@@ -86,9 +97,8 @@ def on_file(key: str) -> None:
         text = _decoded(file, name)
         checked(text, name)
         state.keep(state.viewed().replaced(text, f"load {name}"), afresh=True)
-        state.tell("")
     except ScenarioError as error:
-        state.tell(str(error), of="file")
+        state.refuse(str(error), where=FILE)
 
 
 def _decoded(file: Any, name: str) -> str:
@@ -170,7 +180,7 @@ def file_name(scenario: Scenario) -> str:
 
 def remarks(draft: Draft) -> None:
     """Say what a reader could not see from the text."""
-    told = state.told("file")
+    told = state.told(FILE)
     if told:
         st.error(words.plain(told), icon="⚠️")
     moved = state.changed()
@@ -190,10 +200,12 @@ def remarks(draft: Draft) -> None:
 
 
 def expected_requests(scenario: Scenario) -> float:
-    """Return about how many requests a run has, where a rate says it."""
+    """Return about how many requests a run has."""
     client = scenario.client
-    rate = 0.0 if client.arrivals == "closed" else client.requests_per_second
-    return float(rate * scenario.duration_seconds)
+    rate = client.requests_per_second
+    if client.arrivals == "closed":  # at most: nobody asks again before an answer
+        rate = client.users / max(client.think_time.mean_ms / 1000, ANSWER_SECONDS)
+    return rate * scenario.duration_seconds
 
 
 def summary(draft: Draft, own: bool) -> str:
@@ -216,12 +228,13 @@ def draw() -> None:
     own = state.own()
     now = draft.now
     bar(draft)
-    remarks(draft)
+    with st.container(key="remarks"):  # always there: what comes after it must not be mounted anew
+        remarks(draft)
     problem = [now.problem.line, now.problem.message] if now.problem else None
     left, right = st.columns(2, gap="small")
     with left:
         places = {} if now.problem else lines(now.text)
-        mount, done = state.seen()
+        mount, done = state.desk().seen
         data = content(now.base.scenario, places)
         locked = ""
         if now.problem:
@@ -233,6 +246,7 @@ def draw() -> None:
             {
                 **data,
                 "version": draft.version,
+                "stamp": state.desk().stamp,
                 "problem": state.told(""),
                 "locked": locked,
                 "mount": mount,
@@ -245,6 +259,7 @@ def draw() -> None:
             {
                 "text": now.text,
                 "version": draft.version,
+                "stamp": state.desk().stamp,
                 "problem": problem,
                 "own": own,
                 "begun": state.draft() is not None,

@@ -15,7 +15,7 @@ from engine import Scenario, ScenarioError, read_text
 from pages.parts.base import YOURS, Base, preset_base
 from pages.parts.lines import Problem, problem_of
 
-STATES_MAX, CHARACTERS_MAX = 200, 4_000_000  # what a history keeps
+STATES_MAX, CHARACTERS_MAX = 60, 4_000_000  # what a history keeps; a preset's state takes 170 kB
 BURST_SECONDS = 1.5  # typing without a longer pause is one step of the history
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 TYPING = "typing"

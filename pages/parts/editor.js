@@ -5,8 +5,10 @@
 
 const views = new WeakMap();
 const TYPED_MS = 300; // a pause in typing after which the server is asked
+const AGAIN_MS = 1000; // after which what was not heard is sent again
 const COLOURED_MAX = 3000; // lines; a longer text is shown without colours
 const STORED = 'strata-scenario'; // what this tab remembers of an own scenario over a reload
+const ON_ITS_WAY = 'strata-typed'; // what was typed and has not been answered yet
 const INDENT = '  ';
 
 // ---------------------------------------------------------------- drawing
@@ -46,14 +48,16 @@ function paint(view) {
   }
   colours.replaceChildren(pre);
   const bad = view.data.problem ? view.data.problem[0] : 0;
-  const numbers = document.createDocumentFragment();
-  lines.forEach((_, index) => {
-    const number = document.createElement('div');
-    number.textContent = index + 1 === bad ? `✕ ${index + 1}` : index + 1;
-    if (index + 1 === bad) number.className = 'bad';
-    numbers.append(number);
-  });
-  gutter.replaceChildren(numbers);
+  const numbers = lines.map((_, index) => `${index + 1}\n`);
+  if (bad && bad <= lines.length) {
+    const mark = document.createElement('span');
+    mark.className = 'bad';
+    mark.textContent = `✕ ${bad}`;
+    const [before, after] = [numbers.slice(0, bad - 1), numbers.slice(bad)];
+    gutter.replaceChildren(before.join(''), mark, `\n${after.join('')}`);
+  } else {
+    gutter.replaceChildren(numbers.join(''));
+  }
   mark(view);
 }
 
@@ -139,26 +143,29 @@ function goTo(view, line, withCaret) {
 
 function typed(view) {
   view.here = 0;
+  view.unheard = true;
   paint(view);
   clearTimeout(view.timer);
   view.timer = setTimeout(() => tell(view), TYPED_MS);
 }
 
-function tell(view) {
+function tell(view, again = false) {
   clearTimeout(view.timer);
   view.timer = null;
-  if (view.area.value === view.told) return;
+  if (view.area.value === view.told && !again) return;
   view.told = view.area.value;
   view.count += 1;
-  store(view.told);
-  view.setStateValue('typed', { n: view.count, text: view.told });
+  store(STORED, view.told);
+  store(ON_ITS_WAY, view.told);
+  view.setTriggerValue('typed', { n: view.count, stamp: view.data.stamp, text: view.told });
 }
 
 function ask(view, what) {
+  store(ON_ITS_WAY, null);
   clearTimeout(view.timer);
   view.timer = null;
   view.count += 1;
-  view.setTriggerValue('asked', { n: view.count, do: what, text: view.area.value });
+  view.setTriggerValue('asked', { n: view.count, stamp: view.data.stamp, do: what, text: view.area.value });
 }
 
 // Set the chosen lines in by two spaces, or out.
@@ -205,35 +212,43 @@ function onKey(view, event) {
 
 // ---------------------------------------------------------------- after a reload
 
-function store(text) {
+function store(name, text) {
   try {
-    if (text === null) sessionStorage.removeItem(STORED);
-    else sessionStorage.setItem(STORED, text);
+    if (text === null) sessionStorage.removeItem(name);
+    else sessionStorage.setItem(name, text);
   } catch {
     // A browser that keeps nothing: then a reload begins anew.
   }
 }
 
-function stored() {
+function stored(name) {
   try {
-    return sessionStorage.getItem(STORED);
+    return sessionStorage.getItem(name);
   } catch {
     return null;
   }
+}
+
+// Who leaves the page within a moment of typing may have left before the server heard of it.
+function typeAgain(view) {
+  const text = stored(ON_ITS_WAY);
+  if (text === null) return;
+  view.area.value = text;
+  typed(view);
 }
 
 // A reload begins a new session on the server; the tab still has the text, and offers it.
 function offer(view) {
   const { data, root, area } = view;
   const bar = root.querySelector('.back');
-  const text = data.begun || view.declined ? null : stored();
+  const text = data.begun || view.declined ? null : stored(STORED);
   bar.hidden = !text || text === area.value;
   if (bar.hidden) return;
   bar.replaceChildren();
   bar.append('Before the page was reloaded, you had a scenario of your own.');
   for (const [word, act] of [
     ['Bring it back', () => { area.value = text; paint(view); tell(view); }],
-    ['Forget it', () => store(null)],
+    ['Forget it', () => store(STORED, null)],
   ]) {
     const button = document.createElement('button');
     button.type = 'button';
@@ -278,14 +293,15 @@ function listen(view) {
   window.addEventListener('strata-line', view.onLine);
   view.observer = new ResizeObserver(() => mark(view));
   view.observer.observe(area);
+  view.door = door(() => view.unheard);
 }
 
 // Called by Streamlit on mount and again whenever the data change.
-export default function editor({ data, parentElement, setStateValue, setTriggerValue }) {
+export default function editor({ data, parentElement, setTriggerValue }) {
   const fresh = !views.has(parentElement);
   const view = views.get(parentElement) ?? found(parentElement);
   views.set(parentElement, view);
-  Object.assign(view, { data, setStateValue, setTriggerValue });
+  Object.assign(view, { data, setTriggerValue });
   if (fresh) listen(view);
   if (view.version !== data.version) {
     const { scrollTop, selectionStart } = view.area;
@@ -295,16 +311,22 @@ export default function editor({ data, parentElement, setStateValue, setTriggerV
     view.here = 0;
     view.area.setSelectionRange(selectionStart, selectionStart);
     view.area.scrollTop = scrollTop;
-    if (data.own) store(data.text);
+    if (data.own) store(STORED, data.text);
   }
+  if (data.text === stored(ON_ITS_WAY)) store(ON_ITS_WAY, null);
+  if (data.text === view.area.value) view.unheard = false;
+  view.door.opened();
+  if (view.unheard && !view.timer) view.timer = setTimeout(() => tell(view, true), AGAIN_MS);
   view.root.dataset.version = data.version;
   paint(view);
   status(view);
   offer(view);
+  if (fresh && data.begun) typeAgain(view);
   return () => {
     if (view.timer) tell(view);
     window.removeEventListener('strata-line', view.onLine);
     view.observer.disconnect();
+    view.door.remove();
     views.delete(parentElement);
   };
 }

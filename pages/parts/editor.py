@@ -13,7 +13,7 @@ _component = st.components.v2.component(
     "strata_editor",
     html=_HERE.joinpath("editor.html").read_text(encoding="utf-8"),
     css=_HERE.joinpath("editor.css").read_text(encoding="utf-8"),
-    js=_HERE.joinpath("editor.js").read_text(encoding="utf-8"),
+    js="".join(_HERE.joinpath(n).read_text(encoding="utf-8") for n in ("door.js", "editor.js")),
 )
 
 KEY = "editor"
@@ -31,16 +31,22 @@ def editor(
     _component(key=KEY, data=data, on_typed_change=on_typed, on_asked_change=on_asked)
 
 
-def typed() -> str | None:
-    """Return the text as it stands in the browser; for the callback."""
-    sent = st.session_state[KEY].get("typed") or {}
-    return _text(sent)
+def typed() -> tuple[int, str | None]:
+    """Return the stamp that the browser knows, and the text as it stands there."""
+    sent = _sent("typed")
+    return int(sent.get("stamp", 0)), _text(sent)
 
 
-def asked() -> tuple[str, str | None]:
-    """Return "undo" or "redo", and the text as it stood then; for the callback."""
-    sent = st.session_state[KEY].get("asked") or {}
-    return str(sent.get("do", "")), _text(sent)
+def asked() -> tuple[int, str, str | None]:
+    """Return the stamp that the browser knows, "undo" or "redo", and the text as it stood then."""
+    sent = _sent("asked")
+    return int(sent.get("stamp", 0)), str(sent.get("do", "")), _text(sent)
+
+
+def _sent(what: str) -> dict[str, Any]:
+    """Return what the browser sent; nothing is left of it when the page was left at that moment."""
+    found: dict[str, Any] = (st.session_state.get(KEY) or {}).get(what) or {}
+    return found
 
 
 def _text(sent: dict[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ from pages.parts.draft import NAME, checked, no_name
 from pages.parts.forms import (
     JOURNEYS,
     NAMED,
+    first_kind,
     inside,
     new_step,
     references,
@@ -124,6 +125,7 @@ def _planned(scenario: Scenario, edit: Edit) -> tuple[Callable[[Any], None], str
     if edit["op"] == "rename":
         return _rename(scenario, path, str(edit["name"]).strip())
     if edit["op"] == "remove":
+        _unused(scenario, path)
         return lambda tree: _remove(tree, scenario, path), f"remove {where(path)}"
     if edit["op"] == "add step":
         step = new_step(str(edit["do"]), scenario)
@@ -165,7 +167,7 @@ def _add(scenario: Scenario, path: Path, name: str) -> tuple[Callable[[Any], Non
     _free(scenario, path, name)
     entry: dict[str, Any] = {}
     if path == JOURNEYS:
-        entry = {"steps": [new_step(next(iter(step_kinds())), scenario)]}
+        entry = {"steps": [new_step(first_kind(), scenario)]}
     return lambda tree: _enter(tree, scenario, path, name, entry), f"add {name}"
 
 
@@ -216,6 +218,19 @@ def _free(scenario: Scenario, path: Path, name: str) -> None:
         raise ScenarioError(no_name(name))
     if name in inside(scenario, path):
         raise ScenarioError(f"{where((*path, name))} exists already; use another name")
+
+
+def _unused(scenario: Scenario, path: Path) -> None:
+    """Refuse to remove what some step names."""
+    kind = next((kind for kind, where in NAMED.items() if where == path[:-1]), "")
+    uses = [
+        f"journeys.{journey}.{place}"
+        for journey, place, step in scenario.walk()
+        if (kind, path[-1]) in [tuple(each) for each in step.names()]
+    ]
+    if uses:
+        more = f" and {len(uses) - 1} more" if len(uses) > 1 else ""
+        raise ScenarioError(f"{path[-1]} is used by {uses[0]}{more}; change or remove that first")
 
 
 def _remove(tree: Any, scenario: Scenario, path: Path) -> None:

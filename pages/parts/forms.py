@@ -6,6 +6,7 @@ is written as one line of YAML, such as `{exponential: 8}`.
 """
 
 import functools
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ NAMED = {
     "worker": ("asynchronous", "kinds"),
 }
 JOURNEYS = ("journeys",)
+SHORT = {"cdn", "cpu", "dns", "ttl"}  # written in capitals
 DEPTH_MAX = 20  # of steps that a new step needs inside it
 
 
@@ -83,8 +85,9 @@ def form(model: Model) -> tuple[dict[str, Any], ...]:
         fields.append(
             {
                 "name": name,
-                "title": field.title or name.replace("_", " ").capitalize(),
+                "title": field.title or title_of(name),
                 "kind": kind,
+                "time": _is_time_field(field),
                 "of": named.get(name, ""),
                 "choices": choices_of(field.annotation),
                 "unit": str(extra.get("unit") or ""),
@@ -135,6 +138,32 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
+def title_of(name: str) -> str:
+    """Return a field's name as a title.
+
+    >>> title_of("cpu_time"), title_of("observability")
+    ('CPU time', 'Observability')
+    """
+    first, *rest = name.split("_")
+    return " ".join([first.upper() if first in SHORT else first.capitalize(), *rest])
+
+
+@functools.cache
+def time_examples() -> list[str]:
+    """Return the ways to say a time, as the model of times gives them itself.
+
+    >>> time_examples()[:2]
+    ['4', '{exponential: 8}']
+    """
+    service = model_at(NAMED["service"])
+    times = [field for field in service.model_fields.values() if _is_time_field(field)]
+    return re.findall(r"`([^`]+)`", _classes(times[0].annotation)[0].__doc__ or "")
+
+
+def _is_time_field(field: FieldInfo) -> bool:
+    return any(_is_time(model) for model in _classes(field.annotation)[:1])
+
+
 def _is_time(model: Model) -> bool:
     """Return whether a model is a distribution of times: one line says it best."""
     return {"constant", "exponential"} <= model.model_fields.keys()
@@ -153,7 +182,7 @@ def references(model: Model) -> dict[str, str]:
     """
     if "do" not in model.model_fields:
         return {}
-    probes: dict[str, Any] = {}
+    probes: dict[str, Any] = {n: None for n, f in model.model_fields.items() if f.is_required()}
     for name, field in model.model_fields.items():
         inner = _bare(field.annotation)
         if name != "do" and inner is str:
@@ -161,7 +190,8 @@ def references(model: Model) -> dict[str, str]:
         elif typing.get_origin(inner) is tuple and _bare(typing.get_args(inner)[0]) is str:
             probes[name] = (f"?{name}",)
     step: Any = model.model_construct(**probes)
-    return {named[1:]: kind for kind, named in step.names() if kind in NAMED and named[:1] == "?"}
+    asked = [(kind, str(named)) for kind, named in step.names() if kind in NAMED]
+    return {named[1:]: kind for kind, named in asked if named.startswith("?")}
 
 
 def step_fields(model: Model) -> Iterator[str]:
@@ -241,20 +271,27 @@ def _needed(do: str, name: str, field: FieldInfo, scenario: Scenario, depth: int
     if kind == "steps":
         if depth > DEPTH_MAX:
             raise ScenarioError(f"a step “{do}” cannot be made here; write it in the text")
-        return [new_step(_simplest(), scenario, depth + 1)]
+        return [new_step(first_kind(), scenario, depth + 1)]
     if kind == "choice":
         return choices_of(field.annotation)[0]
     low = [float(rule.ge) for rule in field.metadata if isinstance(rule, annotated_types.Ge)]  # type: ignore[arg-type]
     return {"text": "new", "bool": False, "number": max([1.0, *low])}.get(kind, 1)
 
 
-def _simplest() -> str:
-    """Return a kind of step that needs no steps inside it."""
-    return next(
+@functools.cache
+def first_kind() -> str:
+    """Return the kind of step that a new journey begins with: there always is a service to call.
+
+    >>> first_kind()
+    'call'
+    """
+    kinds = step_kinds()
+    simple = [
         do
-        for do, model in step_kinds().items()
+        for do, model in kinds.items()
         if not any(model.model_fields[name].is_required() for name in step_fields(model))
-    )
+    ]
+    return min(simple, key=lambda do: "service" not in references(kinds[do]).values())
 
 
 def names_of(scenario: Scenario, kind: str) -> list[str]:

@@ -41,6 +41,7 @@ def draw() -> None:
         for layer in LAYERS:
             _layer(layer)
         _foot()
+    state.settled()
 
 
 def _layer(layer: str) -> None:

@@ -5,6 +5,7 @@ query parameter of the same name.  The URL is therefore the whole state: a scree
 widgets live in the frame around the pages, so that all pages look at the same scenario.
 """
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -26,9 +27,7 @@ _SHOWN = "_shown"  # set of paths: advanced knobs that this session has touched
 _UNDO = "_undo"  # tuple of Step, newest last
 _RANGE = "_range"  # dict of path to (low, high): sliders that a link or remedy has stretched
 _LAST = "_last"  # (base, changes) of the last scenario that worked
-_TOLD = "_told"  # (of what, sentence): what the page of scenarios refused
-_SEEN = "_seen"  # (mount, number): the newest edit of which tables has been taken over
-_DRAFT = "_draft"  # Draft: the scenario that this session has built, if it has
+_DESK = "_desk"  # Desk: the scenario that this session builds
 _LINK = "_link"  # (run id, lines): what was wrong with the link that opened the page
 
 
@@ -39,6 +38,23 @@ class Run(NamedTuple):
     base: Base
     scenario: Scenario
     result: Result
+
+
+@dataclasses.dataclass
+class Desk:
+    """What a session builds on the page of scenarios.
+
+    Streamlit may cut a callback short whenever it touches the session's state, so that what belongs
+    together stands in one object and is changed in one go.
+    """
+
+    draft: Draft | None = None
+    seen: tuple[str, int] = ("", 0)  # the newest edit taken over: of which tables, which number
+    told: tuple[str, str] = ("", "")  # what was refused: where, and the sentence
+    due: dict[str, Any] = dataclasses.field(default_factory=dict)  # controls moved: key to value
+    gone: set[str] = dataclasses.field(default_factory=set)  # keys of what is no more
+    undrawn: bool = False  # whether the controls have not been drawn since
+    stamp: int = 0  # how often they have been moved
 
 
 class Step(NamedTuple):
@@ -95,7 +111,12 @@ def own() -> bool:
 
 def draft() -> Draft | None:
     """Return the scenario that this session has built, None before it has."""
-    found: Draft | None = st.session_state.get(_DRAFT)
+    return desk().draft
+
+
+def desk() -> Desk:
+    """Return what this session builds."""
+    found: Desk = st.session_state.setdefault(_DESK, Desk())
     return found
 
 
@@ -156,6 +177,7 @@ def show_knob() -> None:
 
 def choose_preset() -> None:
     """Put every knob where the newly chosen preset has it."""
+    settled()
     for path, knob in base().knobs.items():
         if path in st.session_state:
             st.session_state[path] = knob.value
@@ -195,54 +217,73 @@ def viewed() -> Draft:
     return opened(preset(), mine) if mine else preset_draft(preset())
 
 
-def keep(new: Draft, *, afresh: bool = False) -> None:
-    """Take over a changed draft; everything else then works on it.
+def keep(
+    new: Draft, *, afresh: bool = False, told: str = "", seen: tuple[str, int] | None = None
+) -> None:
+    """Take over a changed draft, and what was refused of it; everything else then works on it.
 
     Sliders that stood elsewhere than the scenario stay there, the others follow it.  `afresh`: all
-    follow it.
+    follow it.  `seen`: the newest edit of which tables that it has.
     """
-    before, moved = base(), {} if afresh else changed()
-    st.session_state[_DRAFT] = new
-    st.session_state[PRESET] = YOURS
-    after = base()
-    if after is before:
-        return
-    for path in before.knobs.keys() - after.knobs.keys():
-        st.session_state.pop(path, None)
-    for name in (_UNDO, _RANGE, STATION, JOURNEY):
-        st.session_state.pop(name, None)
-    for path, knob in after.knobs.items():
-        if path in moved and knob.kind == before.knobs[path].kind:
-            _stretch(knob, moved[path])
-        elif path in st.session_state:
-            st.session_state[path] = knob.value
+    mine, before, moved = desk(), base(), {} if afresh else changed()
+    after = new.now.base
+    same = {
+        path: value
+        for path, value in moved.items()
+        if path in after.knobs and after.knobs[path].kind == before.knobs[path].kind
+    }
+    drawn = {path for path in after.knobs if path in st.session_state}
+    due = {path: after.knobs[path].value for path in drawn - same.keys()}
+    gone = {*(before.knobs.keys() - after.knobs.keys()), _UNDO, _RANGE, STATION, JOURNEY}
+    mine.draft, mine.seen, mine.told = new, seen or mine.seen, ("", told)
+    mine.due = {PRESET: YOURS} if after is before else {PRESET: YOURS, **due}
+    mine.gone = set() if after is before else gone
+    mine.undrawn, mine.stamp = True, mine.stamp + 1
+    settle()
+    for path, value in same.items():
+        _stretch(after.knobs[path], value)
 
 
-def tell(sentence: str, of: str = "") -> None:
-    """Keep what was refused, to be said where it was done; "" when nothing was."""
-    st.session_state[_TOLD] = (of, sentence)
+def hear(known: int) -> None:
+    """Take note of the newest `stamp` that the browser has seen, before anything it asks for.
+
+    Who has seen an older one has not heard yet where the controls are now: what the browser says
+    about them is out of date.
+    """
+    mine = desk()
+    if mine.draft and known != mine.stamp:
+        mine.undrawn = True
+    settle()
 
 
-def told(of: str) -> str:
+def settle() -> None:
+    """Move the controls that have not been drawn since they were moved.
+
+    A run that is cut short by the next click has not told the browser where they are.
+    """
+    mine = desk()
+    if mine.undrawn:
+        for key in mine.gone:
+            st.session_state.pop(key, None)
+        for key, value in mine.due.items():
+            st.session_state[key] = value
+
+
+def settled() -> None:
+    """Note that every control has been drawn, or is to be drawn elsewhere."""
+    desk().undrawn = False
+
+
+def refuse(sentence: str, where: str = "", seen: tuple[str, int] | None = None) -> None:
+    """Keep what was refused, to be said where it was asked for."""
+    mine = desk()
+    mine.told, mine.seen = (where, sentence), seen or mine.seen
+
+
+def told(where: str) -> str:
     """Return what was refused there."""
-    where, sentence = st.session_state.get(_TOLD, ("", ""))
-    return str(sentence) if where == of else ""
-
-
-def unseen(mount: str, edits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the edits that have not been taken over yet, and count them as taken over."""
-    known, newest = seen()
-    newest = newest if known == mount else 0
-    new = [edit for edit in edits if edit["n"] > newest]
-    if new:
-        st.session_state[_SEEN] = (mount, new[-1]["n"])
-    return new
-
-
-def seen() -> tuple[str, int]:
-    """Return which tables have spoken last, and the number of their newest edit."""
-    found: tuple[str, int] = st.session_state.get(_SEEN, ("", 0))
-    return found
+    found, sentence = desk().told
+    return sentence if found == where else ""
 
 
 # ---------------------------------------------------------------- remedies

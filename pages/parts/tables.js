@@ -13,6 +13,7 @@ function add(parent, tag, className, text) {
   return element;
 }
 
+const AGAIN_MS = 1000; // after which an edit that was not heard is sent again
 const keyOf = (path) => path.join('/');
 
 // ---------------------------------------------------------------- sending
@@ -22,7 +23,11 @@ function send(view, edit) {
   view.count += 1;
   view.waiting.push({ ...edit, n: view.count });
   if (edit.op !== 'set') view.root.setAttribute('aria-busy', 'true'); // paths are about to change
-  view.setTriggerValue('edits', { mount: view.mount, edits: view.waiting });
+  tell(view);
+}
+
+function tell(view) {
+  view.setTriggerValue('edits', { mount: view.mount, stamp: view.data.stamp, edits: view.waiting });
 }
 
 // ---------------------------------------------------------------- inputs
@@ -78,6 +83,7 @@ function drawLine(parent, field, row, view) {
   input.placeholder = '–';
   if (field.kind === 'number') input.inputMode = 'decimal';
   if (field.kind === 'value') input.classList.add('code');
+  if (field.time) input.setAttribute('list', 'strata-times');
   whenLeft(view, input, () => set(view, row, field, input.value));
 }
 
@@ -159,7 +165,7 @@ function drawForm(parent, view, row) {
 
 function drawEntry(parent, view, tab, row) {
   const chosen = tab.id === 'journey' && row.name === shown.journey;
-  const line = add(parent, 'div', chosen ? 'row entry chosen' : 'row entry');
+  const line = add(parent, 'div', `row entry ${tab.id}${chosen ? ' chosen' : ''}`);
   line.dataset.path = row.path.join('.');
   point(line, row);
   drawTwig(line, view, row, row.name);
@@ -187,10 +193,26 @@ function drawEntry(parent, view, tab, row) {
 function choose(view, journey) {
   shown.journey = journey;
   draw(view);
+  view.door.opened();
+  return () => {
+    clearTimeout(view.again);
+    view.door.remove();
+    views.delete(parentElement);
+  };
+}
+
+// How to write a time: as the engine's own examples say.
+function drawTimes(parent, view) {
+  const note = add(parent, 'p', 'note times', 'Times in ms: a plain number is always just that; or ');
+  view.data.times.slice(1, 4).forEach((example, index) => {
+    if (index) note.append(', ');
+    add(note, 'code', '', example);
+  });
+  note.append(' … An empty field takes its default.');
 }
 
 function drawEntries(parent, view, tab) {
-  const head = add(parent, 'div', 'row entry head');
+  const head = add(parent, 'div', `row entry ${tab.id} head`);
   for (const text of ['', 'Name']) add(head, 'span', '', text);
   for (const field of view.data.forms[tab.form].slice(0, 2)) {
     const title = add(head, 'span', '', field.title);
@@ -198,6 +220,7 @@ function drawEntries(parent, view, tab) {
     if (field.unit) add(title, 'i', '', ` ${field.unit}`);
   }
   for (const row of tab.rows) drawEntry(parent, view, tab, row);
+  if (view.data.forms[tab.form].some((field) => field.time)) drawTimes(parent, view);
   const last = add(parent, 'form', 'row new');
   const input = add(last, 'input', 'code');
   input.placeholder = `name of a new ${tab.one}`;
@@ -313,6 +336,9 @@ function draw(view) {
     told.setAttribute('role', 'alert');
   }
   if (data.locked) add(root, 'p', 'locked', data.locked);
+  const times = add(root, 'datalist');
+  times.id = 'strata-times';
+  for (const example of data.times) add(times, 'option').value = example;
   const body = add(root, 'div', 'body');
   if (tab.id === 'settings') drawSettings(body, view, tab);
   else drawEntries(body, view, tab);
@@ -357,9 +383,18 @@ export default function tables({ data, parentElement, setTriggerValue }) {
   };
   const seen = data.mount === view.mount ? data.done : 0;
   view.waiting = view.waiting.filter((edit) => edit.n > seen);
+  view.door ??= door(() => view.waiting.length > 0);
   Object.assign(view, { root, data, setTriggerValue, locked: Boolean(data.locked) });
   views.set(parentElement, view);
   root.dataset.version = data.version;
   if (!view.waiting.length) root.removeAttribute('aria-busy');
+  clearTimeout(view.again);
+  if (view.waiting.length) view.again = setTimeout(() => tell(view), AGAIN_MS);
   draw(view);
+  view.door.opened();
+  return () => {
+    clearTimeout(view.again);
+    view.door.remove();
+    views.delete(parentElement);
+  };
 }

@@ -22,7 +22,7 @@ _component = st.components.v2.component(
     "strata_tables",
     html="<div class='tables'></div>",
     css=_HERE.joinpath("tables.css").read_text(encoding="utf-8"),
-    js=_HERE.joinpath("tables.js").read_text(encoding="utf-8"),
+    js="".join(_HERE.joinpath(n).read_text(encoding="utf-8") for n in ("door.js", "tables.js")),
 )
 
 KEY = "tables"
@@ -37,10 +37,10 @@ def tables(data: dict[str, Any], on_edits: Callable[[], None]) -> None:
     _component(key=KEY, data=data, on_edits_change=on_edits)
 
 
-def edits() -> tuple[str, list[dict[str, Any]]]:
-    """Return which tables in which browser speak, and their edits, numbered by `n`."""
-    sent = st.session_state[KEY].get("edits") or {}
-    return str(sent.get("mount", "")), list(sent.get("edits", []))
+def edits() -> tuple[int, str, list[dict[str, Any]]]:
+    """Return the stamp that the browser knows, which tables speak, and their edits by number."""
+    sent = (st.session_state.get(KEY) or {}).get("edits") or {}
+    return int(sent.get("stamp", 0)), str(sent.get("mount", "")), list(sent.get("edits", []))
 
 
 def content(scenario: Scenario, lines: dict[Place, int]) -> dict[str, Any]:
@@ -78,6 +78,7 @@ def content(scenario: Scenario, lines: dict[Place, int]) -> dict[str, Any]:
             **{f"step {do}": forms.form(model) for do, model in steps.items()},
             **{row["form"]: forms.form(_model(scenario, row["path"])) for row in settings["rows"]},
         },
+        "times": forms.time_examples(),
         "names": {kind: forms.names_of(scenario, kind) for kind in NAMED},
         "steps": {
             do: {"help": _about(m), "holds": [*forms.step_fields(m)]} for do, m in steps.items()
@@ -133,10 +134,10 @@ def _settings(scenario: Scenario, path: Place, lines: dict[Place, int]) -> Itera
     value: BaseModel = forms.inside(scenario, path)
     model = type(value)
     if forms.form(model):
-        title = " ".join(str(part).replace("_", " ") for part in path[-1:]).capitalize()
+        title = forms.title_of(str(path[-1])) if path else "Scenario"
         yield {
             "path": list(path),
-            "title": title or "Scenario",
+            "title": title,
             "form": f"part {'.'.join(map(str, path))}",
             "values": _values(value),
             "line": lines.get(path, 0),
