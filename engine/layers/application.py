@@ -6,7 +6,7 @@ import math
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from engine.component import Component, ControlPlane, Layer, Line, knob
 from engine.distribution import Distribution, Time
@@ -248,29 +248,20 @@ class Application(Layer):
         help="Mean, of each server: its cores stand still, and go on after the repair with what"
         " they had in hand. Empty: never.",
     )
-    mttr_seconds: float | None = knob(
-        None,
+    mttr_seconds: float = knob(
+        60.0,
         "Time to repair",
         unit="s",
         low=0.01,
         high=1e9,
         step=1,
         slider_high=600,
-        help="Mean; goes with the time between breakdowns.",
+        help="Mean; of no account where there are no breakdowns.",
     )
     sessions: Sessions = Sessions()
     pauses: Pauses = Pauses()
     deploy: Deploy = Deploy()
     services: dict[str, Service] = Field(default_factory=lambda: {"server": Service()})
-
-    @model_validator(mode="after")
-    def breakdowns_are_repaired(self) -> Application:
-        """Breakdowns need both times."""
-        if (self.mtbf_seconds is None) != (self.mttr_seconds is None):
-            raise ValueError(
-                "mtbf_seconds and mttr_seconds go together; give both for breakdowns, or neither"
-            )
-        return self
 
     @field_validator("services")
     @classmethod

@@ -151,7 +151,7 @@ def break_down(
             run.note("breakdown", place.station.name, f"server {server + 1} of {name} stands still")
             noted += 1
         halts.stop(place.cpus + server)
-        yield run.env.timeout(rng.exponential(run.scenario.application.mttr_seconds or 0.0))
+        yield run.env.timeout(rng.exponential(run.scenario.application.mttr_seconds))
         halts.go(place.cpus + server)
         if in_use:
             run.note("repair", place.station.name, f"server {server + 1} of {name} works again")

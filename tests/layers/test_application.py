@@ -78,12 +78,6 @@ def test_a_server_that_breaks_down_goes_on_with_what_it_had_in_hand() -> None:
     assert {"breakdown", "repair"} == set(result.events["kind"])
 
 
-def test_breakdowns_need_a_time_to_repair() -> None:
-    """A server that breaks and is never repaired is another experiment."""
-    with pytest.raises(ScenarioError, match=r"application.*mttr_seconds.*give both"):
-        load("monolith").change({"application.mtbf_seconds": 10})
-
-
 # ---------------------------------------------------------------- deployments
 
 

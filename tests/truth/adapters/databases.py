@@ -122,6 +122,25 @@ def commit(case: Case) -> dict[str, Any]:
     return {**found, loss: told}
 
 
+def hung(case: Case) -> dict[str, Any]:
+    """The standbys that commits wait for are lost for the whole of what is measured."""
+    replicas = case.given["sync_standbys"]
+    assert case.given["down"] == replicas
+    rules = {
+        "commit": "on",
+        "read_replicas": replicas,
+        "connections": 10_000,
+        "standby": {"synchronous": replicas, "outage_at_seconds": 5, "outage_seconds": 1000},
+    }
+    journeys = {name: {"steps": [step]} for name, step in (("write", WRITE), ("read", READ))}
+    scenario = database([READ], 100.0, ROWS, **rules).change({"journeys": journeys})
+    counts = play_for(scenario, 60.0, 10.0).result.journeys
+    return {
+        "write_throughput": int(counts.at["write", "answered"]),
+        "reads_ok": bool(counts.at["read", "answered"] == counts.at["read", "started"]),
+    }
+
+
 # ---------------------------------------------------------------- quorums
 
 
@@ -178,6 +197,7 @@ ADAPTERS = [
     (lambda case: "write_rate_per_key" in case.given, stale),
     (lambda case: {"commit_rate", "lag_s"} <= set(case.given), failed_over),
     (lambda case: {"level", "sync_standby"} <= set(case.given), commit),
+    (lambda case: {"sync_standbys", "down"} <= set(case.given), hung),
     (lambda case: {"N", "R", "W"} <= set(case.given), quorum),
     (lambda case: "inserts_per_s" in case.given, inserts),
 ]
