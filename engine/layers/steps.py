@@ -100,7 +100,6 @@ class Call(Step):
             if depth:
                 program.hold("hop", layer.hop, NETWORK)
             route(f"{self.service} {'inner' if depth else 'entry'}", place, server)
-            scale *= scenario.observability.overhead()
             self._shed(program, scenario, place, server)
             self._thread(program, scenario, service, place, server)
             self._still(program, scenario)
