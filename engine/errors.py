@@ -34,6 +34,16 @@ def shown(value: Any) -> str:
 def plain(error: ValidationError, fields_at: Any = None) -> str:
     """Return the first thing that is wrong, as one line."""
     details = error.errors(include_url=False)
+    # A list counts as too short when what it holds is wrong: the cause is said, not what follows.
+    places = [detail["loc"] for detail in details]
+    details = [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(
+            loc != detail["loc"] and loc[: len(detail["loc"])] == detail["loc"] for loc in places
+        )
+    ]
     first = min(
         details, key=lambda detail: len(detail["loc"]) if detail["type"] == "missing" else 0
     )

@@ -34,6 +34,10 @@ TEXTS = {
         "journeys: {visit: {steps: [{do: read, dataset: things}]}}",
         ["journeys.visit.steps[0]", "dataset", "things"],
     ),
+    "a step that lacks its dataset": (
+        "journeys: {visit: {steps: [{do: read}]}}",
+        ["journeys.visit.steps[0]", "dataset", "is missing; add it"],
+    ),
     "a missing worker": (
         "journeys: {visit: {steps: [{do: publish, to: [postman]}]}}",
         ["journeys.visit.steps[0]", "worker", "postman"],
