@@ -103,11 +103,22 @@ class Assembly(Layout):
         return self._known[known]
 
     def watch(
-        self, group: int, first: int, count: int, max_fails: int, fail_timeout_seconds: float
+        self,
+        group: int,
+        first: int,
+        count: int,
+        max_fails: int,
+        fail_timeout_seconds: float,
+        *,
+        in_a_row: int = 0,
+        ejection_seconds: float = 0.0,
+        ejected_max: float = 0.0,
     ) -> None:
         """Watch the servers of a group: passive health checks, as nginx does them.
 
         A server alone is never left alone (ngx_http_upstream_round_robin.c: `peers->single`).
+        After `in_a_row` failures a server is ejected, as Envoy does it; 0: never.  Not more than
+        a share of `ejected_max` are, but for the first.
         """
         if count > WATCHED:
             raise ScenarioError(
@@ -118,7 +129,9 @@ class Assembly(Layout):
         self._rows["groups"][group] = (*row, 1)
         fails = max_fails if count > 1 else 0
         for pool in range(first, first + count):
-            self._watched[pool] = (0, fails, fail_timeout_seconds, -1e18, -1e18)
+            passive = (0, fails, fail_timeout_seconds, -1e18, -1e18)
+            ejection = (0, in_a_row, 0, ejection_seconds, ejected_max, -1e18, 0, 0)
+            self._watched[pool] = passive + ejection
 
     def limit(self, rate: float, burst: float, clients: int = 1, window: float = 0.0) -> int:
         """Add limits of so many a second, one a client; return the first."""

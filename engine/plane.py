@@ -17,6 +17,7 @@ from engine.kernel.sample import FIRST_COUNT
 from engine.kernel.share import set_speed
 from engine.kernel.store import ABSENT
 from engine.kernel.tables import NOBODY, VICTIMS, Keep, Sample
+from engine.kernel.watch import eject
 from engine.kernel.world import World
 from engine.layers.data import scattered
 from engine.layout import chained
@@ -30,7 +31,7 @@ PARAMETERS = {
     "dists": ("family", "first", "count", "a", "b", "c"),
     "pools": ("slots", "room", "weight", "ceiling", "backup"),
     "groups": ("policy", "count", "draws"),
-    "peers": ("max_fails", "timeout"),
+    "peers": ("max_fails", "timeout", "row_max", "rest", "most"),
     "stores": ("capacity", "ttl", "sliding", "sample", "samples", "early", "fancy"),
     "retries": ("attempts", "cancels", "jitter", "keeps", "rest", "cap"),
     "limits": ("rate", "burst", "window"),
@@ -132,6 +133,10 @@ class Plane:
     def mark_up(self, pool: int, up: bool) -> None:
         """Let balancers pick a server, or not; what it has in hand it finishes."""
         self.world.pools["up"][pool] = int(up)
+
+    def eject(self, pool: int, first: int, count: int) -> None:
+        """Eject a server, one of `count` from `first` on, unless too many are."""
+        self._call(eject, pool, first, count)
 
     def empty(self, store: int) -> int:
         """Forget every key of a store, as FLUSHALL does; return how many there were."""

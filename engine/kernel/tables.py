@@ -252,7 +252,21 @@ Pool = row(
     current=I4,
 )
 Group = row(policy=I4, first=I4, count=I4, draws=I4, turn=I4, watched=I4)
-Peer = row(fails=I4, max_fails=I4, timeout=F8, checked=F8, accessed=F8)
+Peer = row(
+    fails=I4,
+    max_fails=I4,
+    timeout=F8,
+    checked=F8,
+    accessed=F8,
+    in_a_row=I4,
+    row_max=I4,
+    times=I4,
+    rest=F8,
+    most=F8,
+    until=F8,
+    calls=I8,
+    bad=I8,
+)
 Choice = row(first=I4, count=I4)  # a run of cumulated weights
 Keyspace = row(first=I4, count=I4, guide=I4, guides=I4)
 Store = row(

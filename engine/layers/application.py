@@ -214,6 +214,13 @@ class Application(Layer):
         unit="ms",
         help="Between two services in one zone, there and back.",
     )
+    full: Literal["refuse", "drop"] = knob(
+        "refuse",
+        "Full queue",
+        help="What happens to a connection when the accept queue is full. refuse: it is reset, and"
+        " the caller knows at once (tcp_abort_on_overflow). drop: Linux's default; the caller"
+        " learns of it when its connect time-out runs out.",
+    )
     cpu: Literal["fifo", "processor_sharing"] = knob(
         "fifo",
         "CPU scheduling",

@@ -18,6 +18,7 @@ from engine.component import Component, ControlPlane, knob
 from engine.distribution import Distribution, Time
 from engine.hashing import nginx_hash, nginx_ring
 from engine.kernel.tables import TRIED, WATCHED, Op, Policy
+from engine.layers.outliers import GROUPS, Outliers
 from engine.policy import slow_start_factor
 from engine.program import Program
 
@@ -157,6 +158,16 @@ class Balancer(Component):
         help="How many servers a request may try when calls fail; 1: only the first, 0: all of"
         " them, nginx's default. Any failure counts, as with nginx's error, timeout and http_5xx.",
     )
+    connect_timeout_seconds: float = knob(
+        5.0,
+        "Connect time-out",
+        unit="s",
+        low=0.001,
+        high=75,
+        step=1,
+        help="How long who calls waits for a server that drops connections (application.full) to"
+        " accept one. proxy_connect_timeout: 60 s by default and 75 at most; usual are 5.",
+    )
     read_timeout_seconds: float = knob(
         60.0,
         "Read time-out",
@@ -179,6 +190,7 @@ class Balancer(Component):
         help="In what time a server that comes up gets its full weight (nginx's slow_start,"
         " Envoy's window); 0: at once. For least connections, round robin and weighted.",
     )
+    outliers: Outliers = Outliers()
     canary: Canary = Canary()
 
     # ------------------------------------------------------------ picking
@@ -240,8 +252,18 @@ class Balancer(Component):
         policy, draws = self.picked_by()
         group = program.shared_group(name, policy, place.first, place.count, draws)
         if tried:
-            watched = place.count if self.max_fails else min(WATCHED, place.count)
-            program.watch(group, place.first, watched, self.max_fails, self.fail_timeout_seconds)
+            strict = self.max_fails or self.outliers.on
+            watched = place.count if strict else min(WATCHED, place.count)
+            program.watch(
+                group,
+                place.first,
+                watched,
+                self.max_fails,
+                self.fail_timeout_seconds,
+                in_a_row=self.outliers.consecutive_5xx if self.outliers.on else 0,
+                ejection_seconds=self.outliers.base_ejection_seconds,
+                ejected_max=self.outliers.max_ejection_percent / 100,
+            )
         program.step(
             Op.ROUTE,
             "route",
@@ -271,22 +293,25 @@ class Balancer(Component):
         self, program: Program, lay_out: Place, serve: Serve, route: Any, scale: float
     ) -> None:
         """Emit calls to one server after the other until one goes well."""
-        if self.max_fails == 0 and self.next_upstream == 1:
+        if self.max_fails == 0 and self.next_upstream == 1 and not self.outliers.on:
             serve(route, scale)
             return
         place = lay_out()
+        group = (place.station.name.rpartition(".")[2], place.first, place.count)
+        if group not in program.laid_out.setdefault(GROUPS, []):
+            program.laid_out[GROUPS].append(group)
         server, tried = program.register("server 0"), program.register("tried")
         nobody = self._nobody(program, place)
 
         def failed() -> None:
-            program.step(Op.OUTCOME, site=place.first, by=server, number=0)
+            program.step(Op.OUTCOME, site=place.first, by=server, number=0, jump=place.count)
 
         def call(pick: Route) -> None:
             failed()  # the server of the try before; at first nobody
             program.step(Op.SET, register=server, number=nobody)
             program.forget_key()  # the try before may have ended with another
             serve(pick, scale)
-            program.step(Op.OUTCOME, site=place.first, by=server, number=1)
+            program.step(Op.OUTCOME, site=place.first, by=server, number=1, jump=place.count)
 
         def gives_up() -> None:
             failed()
@@ -341,9 +366,11 @@ class Balancer(Component):
     # ------------------------------------------------------------ slow start
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Warm up servers that come up."""
+        """Warm up servers that come up; compare how well each does."""
         if self.on and self.slow_start_seconds > 0:
             yield self._warm_up(run)
+        if self.on and self.outliers.on:
+            yield self.outliers.compare(run)
 
     def _warm_up(self, run: ControlPlane) -> Generator[Any, Any, Any]:
         """Give servers that have come up a growing part of their weight."""

@@ -135,8 +135,21 @@ class Call(Step):
         """Emit the wait for a thread, given up after the queue time-out if there is one."""
         full = program.reason(f"{self.service} accept queue full")
         patience = service.queue_timeout_ms or scenario.application.queue_timeout_ms
-        if patience is None:
+
+        def seize() -> None:
             program.step(Op.SEIZE, kind=WAITING, site=place.first, by=server, reason=full)
+
+        if patience is None and scenario.application.full == "drop":
+            late = scenario.edge.balancer.connect_timeout_seconds * 1e3
+
+            def hang() -> None:
+                program.hold("connect", Distribution(constant=late), WAITING)
+                program.step(Op.FAIL)
+
+            program.attempt(seize, otherwise=hang, what="connect")
+            return
+        if patience is None:
+            seize()
             return
         program.step(
             Op.TRY,

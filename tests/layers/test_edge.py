@@ -308,3 +308,55 @@ def test_the_firewall_is_on_the_bill_when_it_is_on() -> None:
     items = [edge(waf={"on": on}).cost["item"].tolist() for on in (False, True)]
     assert "WAF, per million requests" not in items[0]
     assert "WAF, per million requests" in items[1]
+
+
+# ---------------------------------------------------------------- outliers
+
+
+def test_a_server_is_ejected_after_five_failures_in_a_row_and_for_longer_each_time() -> None:
+    """Envoy: 30 s, then 60 s; one of four may always be ejected."""
+    run, _ = dead(1, 100, outliers={"on": True})
+    events = run.result().events
+    ejected = events[events["kind"] == "ejection"]["time_s"].tolist()
+    peers = run.plane.world.peers
+    assert peers["times"].max() >= 2
+    # Five calls go wrong, then nobody calls it for 30 s, then five more go wrong.
+    assert len(ejected) == 3  # at 5, 35 and 95 s
+    assert peers["bad"][1] == 5 * len(ejected)
+
+
+def test_a_server_that_fails_more_than_the_others_is_ejected_though_never_in_a_row() -> None:
+    """A success rate far below the mean of ten servers is an outlier at the next interval."""
+    run = Simulation(
+        system(
+            call(),
+            application=servers(1, replicas=10),
+            edge={"balancer": {"policy": "round_robin", "outliers": {"on": True}}},
+            client={"enabled": False, "requests_per_second": 500},
+        )
+    )
+    run.advance(5)
+    peers = run.plane.world.peers
+    first = run.plane.program.stations["application.server"].pools[0]
+    peers["bad"][first + 3] += 30  # of some 250 calls each
+    run.advance(10)
+    assert peers["until"][first + 3] == pytest.approx(10 + 30)
+    assert (peers["until"][first : first + 10] > 0).sum() == 1
+
+
+def test_a_dropped_connection_costs_the_connect_timeout() -> None:
+    """A full accept queue that drops is known only when the caller has waited long enough."""
+
+    def slowest(full: str) -> float:
+        result = edge(
+            call(),
+            app={**servers(1000, replicas=1, threads=1, queue_limit=0), "full": full},
+            client={"enabled": False, "requests_per_second": 20},
+            balancer={"connect_timeout_seconds": 3.0},
+        )
+        trace = result.trace(result.journeys.index[0], "failed")
+        assert trace is not None
+        return trace.latency_ms
+
+    assert slowest("refuse") < 2
+    assert slowest("drop") == pytest.approx(3000, rel=0.01)
