@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.parts import charts, state
 from pages.parts.flowmap import flowmap, payload, picked
-from pages.parts.frame import enter
+from pages.parts.frame import enter, give_way
 from pages.parts.inspector import choose_part, inspector, selected_part
 
 INSPECTOR_HEIGHT = 432  # as high as the map, its key numbers and its player beside it
@@ -32,6 +32,7 @@ with st.container(key="charts"):
     for column, chart in zip(st.columns(3, gap="small"), over_time, strict=True):
         with column:
             charts.show(chart, run)
+give_way(run)
 with right, st.container(border=True, height=INSPECTOR_HEIGHT, gap="xsmall", key="inspector"):
     chosen = choose_part(run)
     inspector(run, chosen)
