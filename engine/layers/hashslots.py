@@ -10,7 +10,8 @@ import functools
 
 import numpy as np
 
-SLOTS = 16_384
+from engine.hashing import REDIS_SLOTS
+
 POLYNOMIAL = 0x1021
 PART = 1 << 16  # keys whose names are spelled at once, so that ten million fit in memory
 
@@ -27,13 +28,15 @@ def _table() -> np.ndarray:
 def slots(names: np.ndarray) -> np.ndarray:
     """Return the slots of keys that are given as rows of bytes, all of one length.
 
+    `hashing.redis_slot` for many keys at once; names here have no hash tags.
+
     >>> slots(np.frombuffer(b"123456789", np.uint8)[None])
     array([12739])
     """
     rest = np.zeros(len(names), np.uint16)
     for column in names.T:
         rest = (rest << np.uint16(8)) ^ _table()[(rest >> np.uint16(8)) ^ column]
-    return (rest % np.uint16(SLOTS)).astype(np.int64)
+    return (rest % np.uint16(REDIS_SLOTS)).astype(np.int64)
 
 
 @functools.lru_cache(maxsize=32)
@@ -46,7 +49,7 @@ def nodes_of(name: str, keys: int, nodes: int) -> np.ndarray:
     places = 10 ** np.arange(len(str(keys)) - 1, -1, -1)
     prefix = np.frombuffer(f"{name}:".encode(), np.uint8)
     # redis-cli gives node i the slots from round(i * 16384 / nodes) on.
-    firsts = np.rint(np.arange(1, nodes) * SLOTS / nodes)
+    firsts = np.rint(np.arange(1, nodes) * REDIS_SLOTS / nodes)
     found = np.empty(keys, np.int32)
     for first in range(0, keys, PART):
         ranks = np.arange(first, min(keys, first + PART))

@@ -11,6 +11,7 @@ import numpy as np
 from engine.component import Component, ControlPlane, knob
 from engine.kernel.tables import NOBODY
 from engine.layers.workers import WORKERS_MAX
+from engine.policy import assign_range
 
 MULTIPLIER, SEED, MASK = np.uint64(0x5BD1E995), 0x9747B28C, np.uint64(0xFFFFFFFF)
 
@@ -75,9 +76,9 @@ def assigned(partitions: int, workers: int) -> list[int]:
     >>> assigned(12, 5)
     [0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4]
     """
-    share, rest = divmod(partitions, workers)
-    counts = [share + (worker < rest) for worker in range(workers)]
-    return [int(worker) for worker in np.repeat(np.arange(workers), counts)]
+    names = [f"{worker:06}" for worker in range(workers)]  # consumers go by name
+    given = assign_range({"topic": partitions}, dict.fromkeys(names, ("topic",)))
+    return [worker for worker, name in enumerate(names) for _ in given[name]]
 
 
 @functools.lru_cache(maxsize=16)

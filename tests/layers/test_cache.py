@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine import Result, Simulation, simulate
-from engine.layers.hashslots import SLOTS, nodes_of, slots
+from engine.hashing import REDIS_SLOTS, redis_slot
+from engine.layers.hashslots import nodes_of, slots
 from tests.books import check_books
 from tests.layers.test_layers import THING, system
 
@@ -133,7 +134,10 @@ def test_jitter_spreads_expiries() -> None:
 def test_a_key_is_on_the_node_that_its_hash_slot_says() -> None:
     """CRC16 of the specification's own example, and every key within bounds."""
     assert slots(np.frombuffer(b"123456789", np.uint8)[None]).tolist() == [0x31C3]
-    assert SLOTS == 16384
+    assert REDIS_SLOTS == 16384
+    names = [f"things:{number:04}" for number in range(0, 1000, 7)]
+    spelled = np.array([list(name.encode()) for name in names], np.uint8)
+    assert slots(spelled).tolist() == [redis_slot(name) for name in names]
     nodes = nodes_of("things", 100_000, 6)
     assert np.bincount(nodes).min() > 0.97 * 100_000 / 6
 
