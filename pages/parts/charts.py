@@ -325,9 +325,10 @@ def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Fig
         "<extra></extra>",
         showlegend=False,
     )
+    middle = math.sqrt(low * high)
     for row, (name, at) in enumerate(marks.items()):
         if at > 0:
-            _mark(figure, at, f"{name} {words.milliseconds(at)}", len(marks) - 1 - row)
+            _mark(figure, at, f"{name} {words.milliseconds(at)}", len(marks) - 1 - row, middle)
     ticks = _ticks(low, high)
     figure.update_layout(
         height=206,
@@ -365,7 +366,7 @@ def _ends(values: Grid) -> tuple[float, float]:
     return (positive.min() * 0.9, positive.max() * 1.1) if len(positive) else (1.0, 1000.0)
 
 
-def _mark(figure: go.Figure, at: float, text: str, row: int) -> None:
+def _mark(figure: go.Figure, at: float, text: str, row: int, middle: float) -> None:
     """Draw a line at a latency; its words stand in one of the rows above the plot."""
     ink = palette.INK.here()
     figure.add_vline(x=at, line={"width": 1.4, "dash": "dot", "color": ink})
@@ -376,7 +377,8 @@ def _mark(figure: go.Figure, at: float, text: str, row: int) -> None:
         yanchor="bottom",
         text=text,
         showarrow=False,
-        xanchor="left",
-        xshift=-2,
+        # The tail's marks stand near the right end, so their words go to the left.
+        xanchor="left" if at < middle else "right",
+        xshift=-2 if at < middle else 2,
         font={"size": 11, "color": ink},
     )

@@ -75,7 +75,8 @@ def _control(knob: Knob, *, on: bool) -> None:
         st.toggle(label(knob), bool(knob.value), **common)
     elif knob.kind == "choice":
         options = list(knob.choices)
-        st.selectbox(label(knob), options, options.index(str(knob.value)), **common)
+        index = options.index(str(knob.value))
+        st.selectbox(label(knob), options, index, format_func=_spoken, **common)
     elif knob.optional:
         _optional(knob, common)
     else:
@@ -86,6 +87,11 @@ def _control(knob: Knob, *, on: bool) -> None:
         st.slider(label(knob), low, high, value, step, format=_format(knob), **common)
 
 
+def _spoken(choice: str) -> str:
+    """Return a choice as it is said."""
+    return choice.replace("_", " ")
+
+
 def _optional(knob: Knob, common: dict[str, Any]) -> None:
     """Draw a knob that may be empty: a field, since no slider has a place for nothing."""
     number = int if knob.kind == "int" else float
@@ -93,7 +99,8 @@ def _optional(knob: Knob, common: dict[str, Any]) -> None:
         None if each is None else number(each) for each in (knob.low, knob.high, knob.value)
     )
     step = 1 if number is int else None
-    st.number_input(label(knob), low, high, value, step, placeholder="off", **common)
+    said = f"{label(knob)}, {knob.unit}" if knob.unit else label(knob)
+    st.number_input(said, low, high, value, step, placeholder="off", **common)
 
 
 def label(knob: Knob) -> str:
