@@ -47,6 +47,7 @@ class Simulation(ControlPlane):
         self.seed = seed
         self.plane = Plane(scenario.program(), seed)
         self.env = Clockwork(self.plane)
+        self.memory = {}
         self.recorder = Recorder(self.plane, scenario)
         for _, layer in scenario.layers():
             for process in layer.tend(self):
@@ -83,6 +84,8 @@ class Simulation(ControlPlane):
                 f"{names} alters the structure of a running system; start a new run with it"
             )
         self.scenario = scenario
+        for _, layer in scenario.layers():
+            layer.adopted(self)
         client = scenario.client
         if client.arrivals == "open":
             seed = int(self.plane.world.clock["seed"][0])
@@ -93,6 +96,10 @@ class Simulation(ControlPlane):
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""
         self.recorder.events.append((float(self.env.now), kind, station, text))
+
+    def tally(self, name: str, amount: float) -> None:
+        """Count something for a layer's figures, under a name."""
+        self.recorder.tallies[name] += amount
 
     def scrape(self) -> None:
         """Read all metrics, as Prometheus would."""
