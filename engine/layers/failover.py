@@ -12,7 +12,6 @@ but the answers to its checks.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -56,7 +55,6 @@ class Cluster:
     down_at: float = 0.0  # when it was shut first, seconds
     also: int | None = None  # a replica's pool on the primary's machine: reads have no other
     vacant: dict[int, int] = field(default_factory=dict)  # replica that has left -> since term
-    away: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     @property
     def name(self) -> str:
@@ -69,14 +67,11 @@ class Cluster:
 
     def leave(self, run: ControlPlane, pool: int, why: str) -> None:
         """Let no more reads go to a replica, for one reason more."""
-        self.away[pool].add(why)
-        run.plane.mark_up(pool, up=False)
+        run.plane.mark_up(pool, up=False, by=why)
 
     def join(self, run: ControlPlane, pool: int, why: str) -> None:
         """Take a reason away; without any, reads go to a replica again."""
-        self.away[pool].discard(why)
-        if not self.away[pool]:
-            run.plane.mark_up(pool, up=True)
+        run.plane.mark_up(pool, up=True, by=why)
 
     def fill(self, run: ControlPlane, pool: int) -> None:
         """Let a machine that has all rows take the place that a promoted replica has left."""
@@ -257,7 +252,7 @@ class Failover(Component):
     def _watch(self, run: ControlPlane, cluster: Cluster) -> Generator[Any, Any, Any]:
         """Check a shard's machines at regular times; act when its primary is declared dead."""
         bad, told = 0, False
-        silent: defaultdict[int, int] = defaultdict(int)
+        silent = dict.fromkeys(cluster.replicas, 0)
         while True:
             rules = run.scenario.data.failover
             yield run.env.timeout(rules.check_every_seconds)
@@ -280,23 +275,21 @@ class Failover(Component):
         often = "1 check" if self.failures == 1 else f"{self.failures} checks"
         return f"the primary did not answer {often}, one every {self.check_every_seconds:g} s"
 
-    def look_at_replicas(
-        self, run: ControlPlane, cluster: Cluster, silent: defaultdict[int, int]
-    ) -> None:
-        """Take replicas that do not answer out of their group, and let them in again."""
+    def look_at_replicas(self, run: ControlPlane, cluster: Cluster, silent: dict[int, int]) -> None:
+        """Take replicas that do not answer out of their group, and let them in again.
+
+        `silent` is how many checks in a row each has not answered.
+        """
         for pool in cluster.replicas:
-            if run.plane.answers(pool):
-                if "silent" in cluster.away[pool]:
-                    cluster.join(run, pool, "silent")
-                    text = f"{cluster.name}: {cluster.member(pool)} answers again"
-                    run.note("server_up", REPLICAS, text)
-                silent[pool] = 0
-                continue
-            silent[pool] += 1
-            if silent[pool] == self.failures and "silent" not in cluster.away[pool]:
+            name, before = f"{cluster.name}: {cluster.member(pool)}", silent[pool]
+            silent[pool] = 0 if run.plane.answers(pool) else before + 1
+            if silent[pool] == self.failures:
                 cluster.leave(run, pool, "silent")
-                text = f"{cluster.name}: {cluster.member(pool)} did not answer {self.failures}"
-                run.note("server_down", REPLICAS, f"{text} checks; reads go to the others")
+                text = f"{name} did not answer {self.failures} checks; reads go to the others"
+                run.note("server_down", REPLICAS, text)
+            elif before >= self.failures and not silent[pool]:
+                cluster.join(run, pool, "silent")
+                run.note("server_up", REPLICAS, f"{name} answers again")
 
     def promote(self, run: ControlPlane, cluster: Cluster, *, told: bool = False) -> bool:
         """Promote the replica that is least behind; return False if there is none."""
@@ -344,7 +337,7 @@ class Failover(Component):
         cluster.term += 1
         cluster.shuts = 0
         cluster.vacant[best] = cluster.term
-        others = [p for p in cluster.replicas if p != best and not cluster.away[p]]
+        others = [p for p in cluster.replicas if p != best and plane.is_up(p)]
         if others:
             cluster.leave(run, best, "promoted")
         else:

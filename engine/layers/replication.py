@@ -260,7 +260,8 @@ def behind(run: ControlPlane, rng: np.random.Generator) -> float:
     With commits that do not wait for the disk, the log is not sent before it is written there.
     """
     unsent = WAL_WRITER_DELAY_SECONDS if run.scenario.data.commit == "off" else 0.0
-    return run.scenario.data.lag.drawn_ms(rng) / 1e3 * lag_factor(run) + unsent
+    lag_ms = run.scenario.data.lag.drawn_ms(rng)
+    return lag_ms / 1e3 * lag_factor(run) + unsent
 
 
 def synchronous(data: Data) -> int:
