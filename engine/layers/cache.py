@@ -7,9 +7,10 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.assembly import Station
-from engine.component import Component, ControlPlane, Figure, Inner, Layer, Line, knob
+from engine.component import ControlPlane, Figure, Inner, Layer, Line, knob
 from engine.distribution import Distribution, Time, Uniform
 from engine.kernel.tables import Op
+from engine.layers.buffer import WriteBuffer
 from engine.layers.cachenodes import (
     BUFFER,
     READ,
@@ -34,33 +35,6 @@ if TYPE_CHECKING:
     from engine.scenario import Scenario
 
 PolicyName = Literal["lru", "fifo", "random", "redis_lru", "redis_lfu", "static"]
-
-FLUSHES_MAX, FLUSH_REST_SECONDS = 1000, 5.0  # of a batch that the database does not take
-
-
-class WriteBuffer(Component):
-    """A write-behind buffer: counts in memory now, in the database at the next flush.
-
-    What has not been flushed when the cache crashes is lost.
-    """
-
-    flush_seconds: float = knob(
-        5.0,
-        "Flush every",
-        unit="s",
-        low=0.1,
-        high=3600,
-        step=1,
-        help="How often the buffer is written to the database.",
-    )
-    batch: int = knob(
-        500,
-        "Rows a write",
-        low=1,
-        high=100_000,
-        step=100,
-        help="Keys that one database write takes.",
-    )
 
 
 class Cache(Layer):
@@ -304,7 +278,7 @@ class Cache(Layer):
         """
         station, name = self.station(program), f"cache {dataset}"
         keys = scenario.datasets[dataset].keys
-        self._agree_on_crash(program)
+        self.agree_on_crash(program)
         if name not in program.named:
             share = scenario.room_for(dataset, "lookup", self.capacity)
             program.named[name] = program.store(
@@ -314,7 +288,7 @@ class Cache(Layer):
         self.choose_node(program, dataset, keys)
         return station, program.named[name]
 
-    def _agree_on_crash(self, program: Program) -> None:
+    def agree_on_crash(self, program: Program) -> None:
         """Make programs with another plan differ: the crash is set going at the start."""
         if self.flush_at_seconds is not None:
             program.named[f"cache crash at {self.flush_at_seconds}"] = 0
@@ -363,7 +337,7 @@ class Cache(Layer):
         if self.write_policy == "behind":
             if cached:
                 self._set(program, scenario, dataset)
-            self.remember(program, scenario, dataset, "write", wait=not cached)
+            self.buffer.remember(program, scenario, dataset, "write", wait=not cached)
             return
         database()
         if not cached:
@@ -385,41 +359,6 @@ class Cache(Layer):
             program.step(Op.PUT, "overwrite", site=store)
             goes_on(program, past)
 
-    def remember(
-        self, program: Program, scenario: Scenario, dataset: str, what: str, wait: bool
-    ) -> None:
-        """Emit that the token's key is written into the buffer, and what a flush does."""
-        self._agree_on_crash(program)
-        keys = scenario.datasets[dataset].keys
-        station = program.station("cache.buffer", "Write buffer", "store", self.nodes)
-        with program.at(station, what):
-            self.choose_node(program, dataset, keys)
-            self.command(program, station, "incr", wait)
-            program.step(Op.MARK, site=program.ledger(f"buffer {dataset}", keys))
-        name = f"flush {dataset}"
-        if name not in program.named:
-            program.named[name] = -1
-            program.later(lambda: self._emit_flush(program, scenario, dataset))
-
-    def _emit_flush(self, program: Program, scenario: Scenario, dataset: str) -> None:
-        """Emit what one batch of a flush does: a write, outside of any journey."""
-        program.named[f"flush {dataset}"] = program.here
-        with program.at(program.stations["cache.buffer"], "flush", background=True):
-            write = functools.partial(
-                scenario.data.write, program, scenario, dataset, "flush", mark=False
-            )
-            # A database that is down gets its batch when it is back.
-            program.attempt(
-                write,
-                attempts=FLUSHES_MAX,
-                base=1.0,
-                cap=FLUSH_REST_SECONDS,
-                jitter="none",
-                otherwise=lambda: None,
-                what="flush",
-            )
-            program.step(Op.LEAVE)
-
     # ------------------------------------------------------------ over time
 
     def buffered(self, scenario: Scenario) -> list[str]:
@@ -433,20 +372,9 @@ class Cache(Layer):
         """Flush the write buffer of each dataset that is counted; crash if that is to happen."""
         if self.enabled:
             for dataset in self.buffered(run.scenario):
-                yield self._flush(run, dataset)
+                yield self.buffer.flush(run, dataset)
             if self.flush_at_seconds is not None:
                 yield self._crash(run, self.flush_at_seconds)
-
-    def _flush(self, run: ControlPlane, dataset: str) -> Generator[Any, Any, Any]:
-        while True:
-            yield run.env.timeout(run.scenario.cache.buffer.flush_seconds)
-            writes, keys = run.plane.open_ledger(f"buffer {dataset}")
-            if not keys:
-                continue
-            batches = -(-keys // run.scenario.cache.buffer.batch)
-            run.plane.launch(f"flush {dataset}", batches)
-            text = f"wrote {writes:,} counted {dataset} under {keys:,} keys as {batches} batches"
-            run.note("flush", "cache.buffer", text)
 
     def _crash(self, run: ControlPlane, at: float) -> Generator[Any, Any, Any]:
         """Let the cache restart at a time."""

@@ -185,6 +185,6 @@ class Count(Step):
         """Emit INCR into the buffer; without a cache, a write to the database."""
         scenario.draw_key(program, self.dataset)
         if scenario.cache.enabled:
-            scenario.cache.remember(program, scenario, self.dataset, "count", wait=False)
+            scenario.cache.buffer.remember(program, scenario, self.dataset, "count", wait=False)
         else:
             scenario.data.write(program, scenario, self.dataset, "count")
