@@ -6,7 +6,7 @@ Nothing here grows with the number of requests.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -71,6 +71,7 @@ class Recorder:
         self.snapshots: list[Snapshot] = []
         self.windows: list[np.ndarray] = []  # histogram of latency in each window
         self.events: list[tuple[float, str, str, str]] = []
+        self.tallies: defaultdict[str, float] = defaultdict(float)  # what the control plane counts
         self.scrapes: deque[Scrape] = deque(maxlen=SCRAPES_KEPT)
         self.baseline = self._baseline()
         self._scraped = self.counters(), self.plane.world.stays.ravel().copy()

@@ -61,6 +61,7 @@ class Simulation(ControlPlane):
         self.spikes = []
         self.plane = Plane(scenario.program(), seed)
         self.env = Clockwork(self.plane)
+        self.memory = {}
         self.recorder = Recorder(self.plane, scenario)
         self.timeline = Timeline(self, scenario, self._turn)
         for _, layer in scenario.layers():
@@ -126,6 +127,8 @@ class Simulation(ControlPlane):
                 f"{names} alters the structure of a running system; start a new run with it"
             )
         self.scenario = scenario
+        for _, layer in scenario.layers():
+            layer.adopted(self)
         client = scenario.client
         if client.arrivals == "open":
             seed = int(self.plane.world.clock["seed"][0])
@@ -136,6 +139,10 @@ class Simulation(ControlPlane):
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""
         self.recorder.events.append((float(self.env.now), kind, station, text))
+
+    def tally(self, name: str, amount: float) -> None:
+        """Count something for a layer's figures, under a name."""
+        self.recorder.tallies[name] += amount
 
     def scrape(self) -> None:
         """Read all metrics, as Prometheus would."""
