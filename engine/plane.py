@@ -131,8 +131,11 @@ class Plane:
         self._call(serve_channel, channel)
 
     def mark_up(self, pool: int, up: bool) -> None:
-        """Let balancers pick a server, or not; what it has in hand it finishes."""
-        self.world.pools["up"][pool] = int(up)
+        """Let balancers pick a server, or not; what it has in hand it finishes.
+
+        Reasons are counted: a server that two have marked down is up when both mark it up.
+        """
+        self.world.pools["up"][pool] += 1 if up else -1
 
     def eject(self, pool: int, first: int, count: int) -> None:
         """Eject a server, one of `count` from `first` on, unless too many are."""

@@ -92,6 +92,9 @@ def lay_out(program: Program, scenario: Scenario, name: str) -> Servers:
         station.cpus = list(range(cpus, cpus + count))
     place = Servers(station, first, count, laid, cpus, shared)
     program.laid_out[name] = place
+    edge = scenario.edge
+    if edge.enabled and edge.balancer.on and edge.balancer.checks.on:
+        edge.balancer.checks.emit(program, scenario, name, place)
     return place
 
 
