@@ -75,7 +75,7 @@ class Fleet:
 
     def bill(self) -> None:
         """Say how many are paid for from now on."""
-        self.run.pay(self.station, self.count)
+        self.run.recorder.pay(self.station, self.count)
 
     def _start(self, batch: Batch, seconds: float) -> Generator[Any, Any, Any]:
         """Let a batch take calls when it has started, less those given up meanwhile."""
