@@ -149,6 +149,7 @@ class Checker:
         self.control = run
         self.checks: dict[int, Check] = {}  # server -> what its checks have come to
         self.out: set[int] = set()  # servers that get no requests, because of their checks
+        self.panics = False  # so few are well that all are tried
 
     @property
     def rules(self) -> Checks:
@@ -205,13 +206,13 @@ class Checker:
         healthy = 100.0 * (len(self.checks) - len(down)) / max(1, len(self.checks))
         panics = priority_load([healthy], self.rules.panic_percent).panics[0]
         out = set() if panics else down
-        if panics and self.out:
+        if panics and not self.panics:
             text = f"{self.service}: {healthy:.0f} % of servers are well, below the panic threshold"
             text += f" of {self.rules.panic_percent:g} %: all are tried"
             self.control.note("panic", station, text)
         for server in sorted(self.out ^ out):
             self.plane.mark_up(self.place.first + server, up=server not in out)
-        self.out = out
+        self.out, self.panics = out, panics
 
 
 def _checks(count: int) -> str:

@@ -37,7 +37,7 @@ class Fleet:
     @property
     def ready(self) -> int:
         """How many take calls."""
-        return int(self.run.plane.scaled(self.name))
+        return int(self.run.plane.scaled(self.station))
 
     @property
     def starting(self) -> int:
@@ -52,7 +52,7 @@ class Fleet:
     @property
     def most(self) -> int:
         """How many there can be at most in this run."""
-        return int(self.run.plane.scale_max(self.name))
+        return int(self.run.plane.scale_max(self.station))
 
     def ages(self) -> list[tuple[float, float]]:
         """Return, by server that takes calls, when it was asked for and when it was ready, s."""
@@ -86,7 +86,7 @@ class Fleet:
         self.ages()
         self.started += [batch.since] * batch.count
         self.ready_since += [float(self.run.env.now)] * batch.count
-        self.run.plane.scale(self.name, self.ready + batch.count)
+        self.run.plane.scale(self.station, self.ready + batch.count)
 
     def _shrink(self, fewer: int) -> None:
         """Take servers away: first those that do not take calls yet, as Kubernetes does."""
@@ -96,7 +96,7 @@ class Fleet:
             fewer -= given_up
         if fewer:
             left, there = self.ready - fewer, self.ready
-            self.run.plane.scale(self.name, left)
+            self.run.plane.scale(self.station, left)
             for first in self.run.plane.program.laid_out.get(f"memory of {self.name}", ()):
                 for server in range(left, there):
                     self.run.plane.empty(first + server)  # its sessions go with it
