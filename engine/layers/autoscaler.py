@@ -1,24 +1,21 @@
-"""Autoscaler: how many servers each service has, by what was scraped of their CPU, or by the clock.
+"""Autoscaler: how many servers each service has, by the CPU use that was scraped, or by the clock.
 
-`hpa` is the Horizontal Pod Autoscaler of Kubernetes, turn by turn; its arithmetic stands in
-`engine.hpa`.  `simple` is the rule of two thresholds that textbooks begin with.
+`hpa` is the Horizontal Pod Autoscaler of Kubernetes, turn by turn.  `simple` is the rule of two
+thresholds that textbooks begin with.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Generator, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engine import hpa
 from engine.component import Component, ControlPlane, knob
-from engine.layers.fleet import Fleet
+from engine.layers.scaler import Scaler, control
 from engine.layers.servers import Servers
 
-SEEN_KEPT = 512  # turns of which the autoscaler remembers what it saw
 SERVERS_MAX = 1000
 
 
@@ -42,7 +39,7 @@ class Pace(Component):
         high=SERVERS_MAX,
         step=1,
         slider_high=20,
-        help="By so many the number may change in a period. Kubernetes: up 4, down not limited so.",
+        help="By so many the number may change in a period. Kubernetes: upwards 4.",
     )
     percent: int = knob(
         100,
@@ -72,8 +69,8 @@ class Pace(Component):
         high=3600,
         step=15,
         slider_high=600,
-        help="Of all that was recommended in this time the most cautious counts. Kubernetes: up"
-        " 0 s, down 300 s.",
+        help="Of all that was recommended in this time the most cautious counts. Kubernetes:"
+        " upwards 0 s.",
     )
 
     def rules(self) -> hpa.Rules:
@@ -88,6 +85,30 @@ class Pace(Component):
             still = (hpa.Policy("Pods", 0, self.period_seconds),)
             return hpa.Rules(still, "Disabled", self.window_seconds)
         return hpa.Rules(policies, "Max", self.window_seconds)
+
+
+class PaceDown(Pace):
+    """How fast it may go down: at once, but after five minutes of lower recommendations only."""
+
+    servers: int = knob(
+        0,
+        "Servers a period",
+        low=0,
+        high=SERVERS_MAX,
+        step=1,
+        slider_high=20,
+        help="By so many the number may change in a period. Kubernetes: not limited so downwards.",
+    )
+    window_seconds: float = knob(
+        300.0,
+        "Stabilisation window",
+        unit="s",
+        low=0,
+        high=3600,
+        step=15,
+        slider_high=600,
+        help="Of all that was recommended in this time the highest counts. Kubernetes: 300 s.",
+    )
 
 
 class Autoscaler(Component):
@@ -112,7 +133,7 @@ class Autoscaler(Component):
         low=1,
         high=100,
         step=5,
-        help="hpa: mean CPU use that it aims at; a server requests all its cores. Kubernetes: 80 %.",
+        help="hpa: mean CPU use that it aims at; servers request all their cores. Kubernetes: 80 %.",
     )
     min_replicas: int = knob(
         1,
@@ -185,7 +206,7 @@ class Autoscaler(Component):
         help="hpa: who was not ready within this time of its start never was. Kubernetes: 30 s.",
     )
     up: Pace = Pace()
-    down: Pace = Pace(servers=0, window_seconds=300)
+    down: PaceDown = PaceDown()
     up_above_percent: float = knob(
         80.0,
         "Up above",
@@ -232,6 +253,23 @@ class Autoscaler(Component):
         " come late.",
     )
 
+    @model_validator(mode="after")
+    def limits_fit(self) -> Autoscaler:
+        """The least is not above the most; a schedule has entries; thresholds leave room."""
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"min_replicas is {self.min_replicas}, above max_replicas {self.max_replicas};"
+                " lower it, or raise the other"
+            )
+        if self.on and self.mode == "scheduled" and not self.schedule:
+            raise ValueError("there is no schedule; add entries of at_seconds and replicas to it")
+        if self.down_below_percent >= self.up_above_percent:
+            raise ValueError(
+                f"down_below_percent is {self.down_below_percent:g}, not below up_above_percent"
+                f" {self.up_above_percent:g}; lower it"
+            )
+        return self
+
     def scales(self, service: str) -> bool:
         """Return whether a service is one of those that are scaled."""
         return self.on and (not self.services or service in self.services)
@@ -243,199 +281,3 @@ class Autoscaler(Component):
         scalers = [Scaler(run, name.partition(".")[2], name) for name in dict.fromkeys(names)]
         if scalers:
             yield control(run, scalers)
-
-
-def control(run: ControlPlane, scalers: list[Scaler]) -> Generator[Any, Any, Any]:
-    """Take turns: of the clock, and whenever something is planned."""
-    for scaler in scalers:
-        scaler.begin()
-    while True:
-        rules, now = run.scenario.application.autoscaler, float(run.env.now)
-        due = now + rules.sync_seconds
-        if rules.on and rules.mode == "scheduled":
-            times = (plan.at_seconds + rules.late_seconds for plan in rules.schedule)
-            due = min([due, *(at for at in times if at > now)])
-        yield run.env.timeout(due - now)
-        for scaler in scalers:
-            scaler.turn()
-
-
-class Seen(NamedTuple):
-    """What a turn saw of a service: the CPU use of each server, 0 to 1, as scraped."""
-
-    at: float
-    scraped_at: float
-    seconds: float  # that the figures are means of
-    loads: tuple[float, ...]
-
-
-class Scaler:
-    """The autoscaler of one service."""
-
-    def __init__(self, run: ControlPlane, service: str, station: str) -> None:
-        self.run = run
-        self.service = service
-        self.station = station
-        self.fleet = Fleet(run, service, station)
-        self.memory = hpa.Memory()
-        self.seen: deque[Seen] = deque(maxlen=SEEN_KEPT)
-        self.changed_at = -math.inf  # when the simple rule has done something last
-        self.blind = False  # whether it was noted that there is nothing to see
-        self.planned = -1  # the last entry of the schedule that was carried out
-
-    @property
-    def rules(self) -> Autoscaler:
-        """The knobs as they are set now."""
-        found: Autoscaler = self.run.scenario.application.autoscaler
-        return found
-
-    def begin(self) -> None:
-        """Note how many servers the run begins with, if they are to be scaled."""
-        if self.rules.scales(self.service):
-            self.fleet.bill()
-
-    def turn(self) -> None:
-        """Look, decide and act."""
-        rules = self.rules
-        if not rules.scales(self.service):
-            return
-        self.fleet.bill()  # a knob may have been turned meanwhile
-        if rules.mode == "scheduled":
-            self._by_schedule(rules)
-            return
-        seen = self._look(rules.late_seconds)
-        if seen is None or not seen.loads or all(math.isnan(load) for load in seen.loads):
-            self._see_nothing()
-            return
-        self.blind = False
-        if rules.mode == "hpa":
-            self._by_target(rules, seen)
-        else:
-            self._by_thresholds(rules, seen)
-
-    def _look(self, late_seconds: float) -> Seen | None:
-        """Return what was to be seen so long ago; None if that was nothing."""
-        now, metrics = float(self.run.env.now), self.run.metrics
-        loads = tuple(metrics.by_server("cpu_utilisation", self.station))
-        scrapes = self.run.recorder.scrapes
-        if scrapes:
-            self.seen.append(Seen(now, scrapes[-1].time, scrapes[-1].seconds, loads))
-        known = (seen for seen in reversed(self.seen) if seen.at <= now - late_seconds + 1e-9)
-        return next(known, None)
-
-    def _see_nothing(self) -> None:
-        """Say once that there are no metrics; nothing is done then."""
-        if not self.blind:
-            text = f"{self.service}: no metrics were scraped, so {self.fleet.count} servers stay"
-            self.run.note("scale", self.station, text)
-        self.blind = True
-
-    # ------------------------------------------------------------ rules
-
-    def _by_target(self, rules: Autoscaler, seen: Seen) -> None:
-        """Do what a turn of the Horizontal Pod Autoscaler does."""
-        now, fleet = float(self.run.env.now), self.fleet
-        current = fleet.count
-        pods = self._pods()
-        metrics = {
-            str(server): hpa.Metric(round(load * 1000), seen.scraped_at, seen.seconds)
-            for server, load in enumerate(seen.loads)
-            if not math.isnan(load) and str(server) in pods
-        }
-        try:
-            wanted = hpa.resource(
-                current,
-                pods,
-                metrics,
-                rules.target_cpu_percent,
-                now,
-                tolerance=rules.tolerance,
-                initialisation_seconds=rules.cpu_initialization_seconds,
-                readiness_seconds=rules.readiness_delay_seconds,
-            )
-        except hpa.MissingError:
-            self._see_nothing()
-            return
-        low, high = self._limits(rules)
-        decision = hpa.decide(
-            current,
-            wanted.replicas,
-            low,
-            high,
-            self.memory,
-            now,
-            up=rules.up.rules(),
-            down=rules.down.rules(),
-        )
-        self.memory = decision.memory
-        why = f"CPU {wanted.usage} % of {rules.target_cpu_percent} %"
-        if decision.reason != "DesiredWithinRange":
-            why += f" asks for {wanted.replicas}, {REASONS[decision.reason]}"
-        self._have(decision.replicas, why)
-
-    def _pods(self) -> dict[str, hpa.Pod]:
-        """Return the servers as pods, a thousandth of all its cores being the unit of each."""
-        pods = {
-            str(server): hpa.Pod(1000, started=started, changed=ready)
-            for server, (started, ready) in enumerate(self.fleet.ages())
-        }
-        for batch in self.fleet.batches:
-            for _ in range(batch.count):
-                pod = hpa.Pod(1000, phase="Pending", ready=False, started=batch.since)
-                pods[str(len(pods))] = pod
-        return pods
-
-    def _by_thresholds(self, rules: Autoscaler, seen: Seen) -> None:
-        """Have one more or one less, and then rest."""
-        now = float(self.run.env.now)
-        if now - self.changed_at < rules.cooldown_seconds:
-            return
-        loads = [load for load in seen.loads if not math.isnan(load)]
-        cpu, (low, high) = 100.0 * sum(loads) / len(loads), self._limits(rules)
-        count = self.fleet.count
-        if cpu > rules.up_above_percent and count < high:
-            self._have(count + 1, f"CPU {cpu:.0f} %, above {rules.up_above_percent:g} %")
-            self.changed_at = now
-        elif cpu < rules.down_below_percent and count > low:
-            self._have(count - 1, f"CPU {cpu:.0f} %, below {rules.down_below_percent:g} %")
-            self.changed_at = now
-
-    def _by_schedule(self, rules: Autoscaler) -> None:
-        """Have what was planned for now, once for each entry."""
-        clock = float(self.run.env.now) - rules.late_seconds + 1e-9
-        plans = sorted(rules.schedule, key=lambda plan: plan.at_seconds)
-        due = sum(plan.at_seconds <= clock for plan in plans) - 1
-        if due > self.planned:
-            plan = plans[due]
-            self._have(plan.replicas, f"planned for {plan.at_seconds:g} s")
-        self.planned = due
-
-    # ------------------------------------------------------------ acting
-
-    def _limits(self, rules: Autoscaler) -> tuple[int, int]:
-        """Return how many servers there are at least and at most."""
-        high = min(rules.max_replicas, self.fleet.most)
-        return min(rules.min_replicas, high), high
-
-    def _have(self, count: int, why: str) -> None:
-        """Have so many from now on, and say why."""
-        before = self.fleet.count
-        count = min(count, self.fleet.most)
-        if count == before:
-            return
-        seconds = self.rules.startup_seconds
-        self.fleet.resize(count, seconds)
-        text = f"{self.service}: {why}, {before} → {count} servers"
-        if count > before:
-            text += f"; ready in {seconds:g} s"
-        self.run.note("scale", self.station, text)
-
-
-REASONS: dict[hpa.Reason, str] = {
-    "ScaleUpLimit": "limited by the pace upwards",
-    "ScaleDownLimit": "limited by the pace downwards",
-    "TooManyReplicas": "limited by the most allowed",
-    "TooFewReplicas": "limited by the least allowed",
-    "ScaleUpStabilized": "less by the window upwards",
-    "ScaleDownStabilized": "more by the window downwards",
-}

@@ -192,8 +192,8 @@ class Checker:
             after = replace(before, fall=rules.fall, rise=rules.rise).after(ok)
             self.checks[server] = after
             if before.up and not after.up:
-                text = f"{self.service}: server {server + 1} is down, {_checks(rules.fall)} in a row"
-                text += f" without a good answer within {rules.timeout_seconds:g} s"
+                text = f"{self.service}: server {server + 1} is down, {_checks(rules.fall)} in a"
+                text += f" row without a good answer within {rules.timeout_seconds:g} s"
                 self.control.note("server_down", station, text)
             elif after.up and not before.up:
                 text = f"{self.service}: server {server + 1} is up, {_checks(rules.rise)} in a row"

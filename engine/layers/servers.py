@@ -81,7 +81,8 @@ def lay_out(program: Program, scenario: Scenario, name: str) -> Servers:
     station = program.station(
         f"application.{name}", service.title or name.capitalize(), "service", count
     )
-    laid = -(-(count + BLOCK // 4) // BLOCK) * BLOCK
+    most = max(count + BLOCK // 4, layer.autoscaler.max_replicas)
+    laid = -(-most // BLOCK) * BLOCK
     weights = service.weights or (1,)
     first = program.pools(station, laid, threads, limit, count, weights)
     cpus, shared = NOBODY, layer.shares_cores
