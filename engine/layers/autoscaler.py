@@ -133,7 +133,7 @@ class Autoscaler(Component):
         low=1,
         high=100,
         step=5,
-        help="hpa: mean CPU use that it aims at; servers request all their cores. Kubernetes: 80 %.",
+        help="hpa: mean CPU use that it aims at; a server requests all its cores. Kubernetes: 80.",
     )
     min_replicas: int = knob(
         1,

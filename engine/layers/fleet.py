@@ -73,6 +73,10 @@ class Fleet:
             self._shrink(-more)
         self.bill()
 
+    def have(self, count: int) -> None:
+        """Let so many take calls from now on."""
+        self.run.plane.scale(self.station, count)
+
     def bill(self) -> None:
         """Say how many are paid for from now on."""
         self.run.recorder.pay(self.station, self.count)
@@ -86,7 +90,7 @@ class Fleet:
         self.ages()
         self.started += [batch.since] * batch.count
         self.ready_since += [float(self.run.env.now)] * batch.count
-        self.run.plane.scale(self.station, self.ready + batch.count)
+        self.have(self.ready + batch.count)
 
     def _shrink(self, fewer: int) -> None:
         """Take servers away: first those that do not take calls yet, as Kubernetes does."""
@@ -96,7 +100,7 @@ class Fleet:
             fewer -= given_up
         if fewer:
             left, there = self.ready - fewer, self.ready
-            self.run.plane.scale(self.station, left)
+            self.have(left)
             for first in self.run.plane.program.laid_out.get(f"memory of {self.name}", ()):
                 for server in range(left, there):
                     self.run.plane.empty(first + server)  # its sessions go with it
