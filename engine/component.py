@@ -140,6 +140,8 @@ class ControlPlane:
     plane: Any
     spikes: list[float]  # by how much traffic is multiplied, one for each spike
     memory: dict[str, Any]  # what components know of this run, each under a name of its own
+    metrics: Any
+    recorder: Any
 
     def scrape(self) -> None:
         """Read all metrics."""

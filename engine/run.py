@@ -16,6 +16,7 @@ from engine.component import ControlPlane
 from engine.errors import ScenarioError
 from engine.faults import Fault, Timeline, parse_fault, turned, without_plan
 from engine.kernel.compile import FOLDER
+from engine.metrics import Metrics
 from engine.plane import TOKENS_MAX, Plane, TooManyInFlightError
 from engine.record import Recorder
 from engine.result import Result
@@ -64,6 +65,7 @@ class Simulation(ControlPlane):
         self.memory = {}
         self.recorder = Recorder(self.plane, scenario)
         self.timeline = Timeline(self, scenario, self._turn)
+        self.metrics = Metrics(self.recorder)
         for _, layer in scenario.layers():
             for process in layer.tend(self):
                 self.env.process(process)
