@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 # pkg/controller/podautoscaler/config/v1alpha1/defaults.go
@@ -21,15 +21,8 @@ DOWNSCALE_STABILISATION_SECONDS = 300.0
 Kind = Literal["Pods", "Percent"]
 Select = Literal["Max", "Min", "Disabled"]
 Phase = Literal["Running", "Pending", "Failed"]
-Reason = Literal[
-    "DesiredWithinRange",
-    "ScaleUpLimit",
-    "ScaleDownLimit",
-    "TooManyReplicas",
-    "TooFewReplicas",
-    "ScaleUpStabilized",
-    "ScaleDownStabilized",
-]
+Limit = Literal["ScaleUpLimit", "ScaleDownLimit", "TooManyReplicas", "TooFewReplicas"]
+Reason = Limit | Literal["DesiredWithinRange", "ScaleUpStabilized", "ScaleDownStabilized"]
 Moment = tuple[float, int]  # (when, how many replicas were recommended, added or removed)
 
 
@@ -121,7 +114,8 @@ def resource(
     now: float = 0.0,
     *,
     tolerance: float = TOLERANCE,
-    grace: Grace = GRACE,
+    initialisation_seconds: float = GRACE.initialisation_seconds,
+    readiness_seconds: float = GRACE.readiness_seconds,
 ) -> Wanted:
     """Return the replicas that hold CPU at a share of what pods request: GetResourceReplicas.
 
@@ -136,6 +130,7 @@ def resource(
     if any(pod.request is None for pod in pods.values()):
         raise MissingError("missing request for cpu")
     requests = {name: pod.request or 0 for name, pod in pods.items()}
+    grace = Grace(initialisation_seconds, readiness_seconds)
     groups = grouped(pods, metrics, now, grace)
 
     def usage(known: Mapping[str, int]) -> int:
@@ -178,8 +173,8 @@ def _settled(
     tolerance: float,
 ) -> Wanted:
     """Return what is wanted by what is known, and then by the worst that is not."""
-    left_out = groups.ignored | groups.unready
-    known = {name: metric.value for name, metric in metrics.items() if name not in left_out}
+    out = groups.ignored | groups.unready
+    known = {name: metric.value for name, metric in metrics.items() if name not in out}
     if not known:
         raise MissingError("did not receive metrics for any ready pods")
     used = usage(known)
@@ -261,11 +256,9 @@ def starting(pod: Pod, metric: Metric, now: float, grace: Grace) -> bool:
 
 def used(containers: Mapping[str, int], container: str, pod: str) -> int:
     """Return what a pod's containers use, or one of them; MissingError if that is not there."""
-    if not container:
-        return sum(containers.values())
-    if container not in containers:
+    if container and container not in containers:
         raise MissingError(f"container {container} not present in metrics for pod {pod}")
-    return containers[container]
+    return containers[container] if container else sum(containers.values())
 
 
 # ---------------------------------------------------------------- what of it is done
@@ -399,7 +392,7 @@ class Decision:
     replicas: int
     reason: Reason
     recommended: int  # before stabilisation and limits
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory
 
 
 def decide(

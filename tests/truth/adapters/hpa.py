@@ -152,7 +152,8 @@ def wanted_by(given: dict[str, Any], pods: dict[str, hpa.Pod]) -> hpa.Wanted:
             given["target_utilization_pct"],
             NOW,
             tolerance=tolerance,
-            grace=GRACE,
+            initialisation_seconds=GRACE.initialisation_seconds,
+            readiness_seconds=GRACE.readiness_seconds,
         )
     levels, target = given["levels_milli"], given["target_milli"]
     if kind == "pods_average":
