@@ -136,6 +136,7 @@ class ControlPlane:
     env: simpy.Environment
     plane: Any
     metrics: Any
+    recorder: Any
 
     def scrape(self) -> None:
         """Read all metrics."""
