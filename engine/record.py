@@ -49,6 +49,7 @@ class Scrape(NamedTuple):
     waiting: np.ndarray
     slots: np.ndarray
     up: np.ndarray
+    instances: dict[str, int]  # how many servers each station with pools has
     gets: np.ndarray  # by store
     hits: np.ndarray
     queued: np.ndarray  # by channel
@@ -154,6 +155,11 @@ class Recorder:
                 waiting=pools["waiting"].copy(),
                 slots=pools["slots"].copy(),
                 up=pools["up"].copy(),
+                instances={
+                    name: len(place.pools)
+                    for name, place in self.plane.program.stations.items()
+                    if place.pools
+                },
                 gets=after.gets - before.gets,
                 hits=after.hits - before.hits,
                 queued=channels["waiting"].copy(),
