@@ -197,19 +197,10 @@ class Metrics:
         return hits / gets if gets else math.nan
 
     def _lag(self, name: str, place: Station | None, window: float | None, end: int) -> float:
-        """How far replicas are behind, in the mean; what a component says of it goes first."""
-        data = self._recorder.scenario.data
-        if place is None:
-            told = [
-                value
-                for (gauge, _), value in self._recorder.scrapes[end - 1].gauges.items()
-                if gauge == "replica_lag_seconds"
-            ]
-            if told:
-                return max(told)
-        if "data.replicas" not in self._stations or (place and place.name != "data.replicas"):
-            return math.nan
-        return data.lag.mean_ms / 1e3
+        """How far replicas are behind, in the mean: a component says it of itself."""
+        gauges = self._recorder.scrapes[end - 1].gauges
+        told = [value for (gauge, _), value in gauges.items() if gauge == name]
+        return max(told) if told and place is None else math.nan
 
     def _up(self, name: str, place: Station | None, window: float | None, end: int) -> float:
         """How many servers are alive and not marked down."""

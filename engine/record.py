@@ -6,6 +6,7 @@ Nothing here grows with the number of requests.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,9 +122,11 @@ class Recorder:
         self.snapshots: list[Snapshot] = []
         self.windows: list[np.ndarray] = []  # histogram of latency in each window
         self.events: list[tuple[float, str, str, str]] = []
+        self.tallies: defaultdict[str, float] = defaultdict(float)  # what the control plane counts
         self.scrapes: list[Scrape] = []  # the last SCRAPES_KEPT, the newest at the end
         self.alerts: list[AlertNote] = []
         self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
+        self.paid: dict[str, list[tuple[float, int]]] = {}  # station -> (since when, how many)
         self.baseline = self._baseline()
         self._seen = Exposed.of(self.plane)
         self._histograms = self._all_histograms()
@@ -192,6 +195,12 @@ class Recorder:
         """Note what has become of an alert."""
         now = self.plane.now
         self.alerts.append(AlertNote(now, kind, title, station, severity, value, since))
+
+    def pay(self, station: str, count: int) -> None:
+        """Note that so many servers of a station are paid for from now on."""
+        known = self.paid.setdefault(station, [])
+        if not known or known[-1][1] != count:
+            known.append((self.plane.now, count))
 
     def start_measuring(self) -> None:
         """Leave out of all figures what has happened so far."""
