@@ -178,11 +178,11 @@ def deploy(run: ControlPlane, name: str, place: Servers) -> Generator[Any, Any, 
     for start in range(0, count, batch):
         servers = range(start, min(count, start + batch))
         for server in servers[:away]:
-            run.plane.mark_up(place.first + server, up=False)
+            run.plane.mark_up(place.first + server, up=False, by="deploy")
         yield run.env.timeout(run.scenario.application.deploy.start_seconds)
         for server in servers:
             for first in memory:
                 run.plane.empty(first + server)
         for server in servers[:away]:
-            run.plane.mark_up(place.first + server, up=True)
+            run.plane.mark_up(place.first + server, up=True, by="deploy")
     run.note("deploy", place.station.name, f"{name} is replaced")

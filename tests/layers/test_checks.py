@@ -36,9 +36,10 @@ def pools(run: Simulation) -> list[int]:
 
 def refuse(run: Simulation, server: int, well: bool = False) -> None:
     """Let a server refuse whoever comes, as a dead process does; or take calls again."""
-    pool = pools(run)[server]
-    run.plane.world.pools["slots"][pool] = 50 if well else 0
-    run.plane.world.pools["room"][pool] = 511 if well else 0
+    if well:
+        run.plane.reopen([pools(run)[server]])
+    else:
+        run.plane.shut([pools(run)[server]], refuses=True)
 
 
 @pytest.mark.parametrize("seed", range(1, 9))
@@ -96,6 +97,16 @@ def test_a_server_that_is_too_slow_to_answer_fails_its_checks() -> None:
     )
 
 
+def test_a_server_that_hangs_fails_its_checks() -> None:
+    """It still takes connections, so nobody is refused; only a time-out tells."""
+    run = watched(interval_seconds=2)
+    run.advance(10.0)
+    run.plane.shut([pools(run)[3]], refuses=False)
+    run.advance(10.0)
+    assert run.plane.world.pools["up"][pools(run)].tolist() == [1, 1, 1, 0]
+    check_books(run)
+
+
 def test_checks_stand_in_line_so_overload_looks_like_death() -> None:
     """Checks that skipped the line would never take a server out that answers nobody in time."""
     crowded = {"threads": 1, "cores": 1, "replicas": 1, "queue_limit": 1_000_000}
@@ -148,8 +159,7 @@ def test_inner_services_are_checked_too() -> None:
     balancer = {"checks": {"on": True, "interval_seconds": 1}}
     run = Simulation(system(outer, application=app, edge={"balancer": balancer}))
     run.advance(3.0)
-    pool = run.plane.program.stations["application.back"].pools[0]
-    run.plane.world.pools["slots"][pool] = run.plane.world.pools["room"][pool] = 0
+    run.plane.shut(run.plane.program.stations["application.back"].pools[:1], refuses=True)
     run.advance(6.0)
     assert told(run, "server_down")
     before = run.result().summary.failed
