@@ -17,6 +17,7 @@ from tests.truth.adapters import (
     networks,
     passive,
     processors,
+    prometheus,
     queues,
     resilience,
     stores,
@@ -46,6 +47,7 @@ ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
     *databases.ADAPTERS,
     *resilience.ADAPTERS,
     *hpa.ADAPTERS,
+    *prometheus.ADAPTERS,
 ]
 
 
