@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.layers.autoscaler import Autoscaler
 
 SEEN_KEPT = 512  # turns of which it remembers what it saw
+WINDOW_SECONDS = 15.0  # that CPU use is a mean of: metrics-server, --metric-resolution
 
 
 def control(run: ControlPlane, scalers: list[Scaler]) -> Generator[Any, Any, Any]:
@@ -40,7 +41,6 @@ class Seen(NamedTuple):
 
     at: float
     scraped_at: float
-    seconds: float  # that the figures are means of
     loads: tuple[float, ...]
 
 
@@ -95,9 +95,9 @@ class Scaler:
     def _look(self) -> None:
         """Keep in mind what is to be seen now."""
         scrapes = self.run.recorder.scrapes
-        at, seconds = (scrapes[-1].time, scrapes[-1].seconds) if scrapes else (0.0, 0.0)
-        loads = tuple(self.run.metrics.by_server("cpu_utilisation", self.station))
-        self.seen.append(Seen(float(self.run.env.now), at, seconds, loads))
+        at = scrapes[-1].time if scrapes else 0.0
+        loads = self.run.metrics.by_server("cpu_utilisation", self.station, WINDOW_SECONDS)
+        self.seen.append(Seen(float(self.run.env.now), at, tuple(loads)))
 
     def _see_nothing(self) -> None:
         """Say once that there are no metrics; nothing is done then."""
@@ -114,7 +114,7 @@ class Scaler:
         current = fleet.count
         pods = self._pods()
         metrics = {
-            str(server): hpa.Metric(round(load * 1000), seen.scraped_at, seen.seconds)
+            str(server): hpa.Metric(round(load * 1000), seen.scraped_at, WINDOW_SECONDS)
             for server, load in enumerate(seen.loads)
             if not math.isnan(load) and str(server) in pods
         }
