@@ -129,7 +129,7 @@ class Metrics:
         count = len(self._within(window, end))
         begin = end - count + 1
         if begin == 1 and last[0] < window:
-            begin, count = 0, count + 1
+            begin, count, window = 0, count + 1, last[0]  # of a longer window, what there is
         if count < promql.LEAST:
             return (math.nan,) * 4
         first = self._totals(place, begin)

@@ -57,6 +57,18 @@ class Scrape(NamedTuple):
     gauges: dict[tuple[str, str], float]  # (name, station) -> what a component says of itself
 
 
+class AlertNote(NamedTuple):
+    """What has become of an alert: it began to wait, it fired, or it was resolved."""
+
+    time: float
+    kind: str  # alert_pending, alert or alert_resolved
+    title: str
+    station: str  # "": the whole system
+    severity: str
+    value: float  # of its figure
+    since: float  # when it began to wait, where it fires
+
+
 class Exposed(NamedTuple):
     """The counters that a scrape reads; the others are for those who see everything."""
 
@@ -109,6 +121,7 @@ class Recorder:
         self.windows: list[np.ndarray] = []  # histogram of latency in each window
         self.events: list[tuple[float, str, str, str]] = []
         self.scrapes: list[Scrape] = []  # the last SCRAPES_KEPT, the newest at the end
+        self.alerts: list[AlertNote] = []
         self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
         self.paid: dict[str, list[tuple[float, int]]] = {}  # station -> (since when, how many)
         self.baseline = self._baseline()
@@ -173,6 +186,13 @@ class Recorder:
         known = self.paid.setdefault(station, [])
         if not known or known[-1][1] != count:
             known.append((self.plane.now, count))
+
+    def note_alert(
+        self, kind: str, title: str, station: str, severity: str, value: float, since: float
+    ) -> None:
+        """Note what has become of an alert."""
+        now = self.plane.now
+        self.alerts.append(AlertNote(now, kind, title, station, severity, value, since))
 
     def start_measuring(self) -> None:
         """Leave out of all figures what has happened so far."""

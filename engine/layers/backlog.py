@@ -163,7 +163,7 @@ class Scaler:
         self.station = f"asynchronous.{kind}"
         self.fleet = Workers(run, kind, group)
         self.seen: deque[tuple[float, float]] = deque(maxlen=SEEN_KEPT)  # (time, depth)
-        self.changed_at = -math.inf
+        self.changed_at = float(run.env.now)  # it looks on for a while before it removes any
         self.held_back = False  # whether it was noted that there can be no more
 
     @property
