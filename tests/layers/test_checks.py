@@ -181,3 +181,30 @@ def test_the_same_seed_checks_at_the_same_moments() -> None:
     """Checks begin at a moment of chance, which is the seed's."""
     first, again = (simulate(watched(interval_seconds=1).scenario) for _ in range(2))
     assert first.summary == again.summary
+
+
+def test_outlier_detection_needs_no_checks_to_leave_a_dead_server_alone() -> None:
+    """Five failures in a row tell as much as three checks, and are there much sooner."""
+    run = watched(on=False)
+    outliers = {"edge.balancer.outliers.on": True}
+    run = Simulation(run.scenario.change(outliers))
+    run.advance(10.0)
+    refuse(run, 1)
+    run.advance(60.0)
+    assert run.result().summary.failed == 10  # five at once, five when it is let in after 30 s
+    assert [round(time) for time in told(run, "ejection")] == [20, 50]
+    check_books(run)
+
+
+def test_checks_and_outlier_detection_together_lose_least() -> None:
+    """The one is quick, the other lasting: each covers what the other does not see."""
+    failed = {}
+    for outliers in (False, True):
+        run = watched(interval_seconds=5)
+        run = Simulation(run.scenario.change({"edge.balancer.outliers.on": outliers}))
+        run.advance(10.0)
+        refuse(run, 1)
+        run.advance(100.0)
+        failed[outliers] = run.result().summary.failed
+    assert failed[True] == 5
+    assert failed[False] > 50 * failed[True]
