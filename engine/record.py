@@ -6,6 +6,7 @@ Nothing here grows with the number of requests.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,6 +50,7 @@ class Scrape(NamedTuple):
     waiting: np.ndarray
     slots: np.ndarray
     up: np.ndarray
+    instances: dict[str, int]  # how many servers each station with pools has
     gets: np.ndarray  # by store
     hits: np.ndarray
     queued: np.ndarray  # by channel
@@ -120,6 +122,7 @@ class Recorder:
         self.snapshots: list[Snapshot] = []
         self.windows: list[np.ndarray] = []  # histogram of latency in each window
         self.events: list[tuple[float, str, str, str]] = []
+        self.tallies: defaultdict[str, float] = defaultdict(float)  # what the control plane counts
         self.scrapes: list[Scrape] = []  # the last SCRAPES_KEPT, the newest at the end
         self.alerts: list[AlertNote] = []
         self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
@@ -155,6 +158,11 @@ class Recorder:
                 waiting=pools["waiting"].copy(),
                 slots=pools["slots"].copy(),
                 up=pools["up"].copy(),
+                instances={
+                    name: len(place.pools)
+                    for name, place in self.plane.program.stations.items()
+                    if place.pools
+                },
                 gets=after.gets - before.gets,
                 hits=after.hits - before.hits,
                 queued=channels["waiting"].copy(),
@@ -181,18 +189,18 @@ class Recorder:
         known[bins] += grown[bins]
         return bins
 
-    def pay(self, station: str, count: int) -> None:
-        """Note that so many servers of a station are paid for from now on."""
-        known = self.paid.setdefault(station, [])
-        if not known or known[-1][1] != count:
-            known.append((self.plane.now, count))
-
     def note_alert(
         self, kind: str, title: str, station: str, severity: str, value: float, since: float
     ) -> None:
         """Note what has become of an alert."""
         now = self.plane.now
         self.alerts.append(AlertNote(now, kind, title, station, severity, value, since))
+
+    def pay(self, station: str, count: int) -> None:
+        """Note that so many servers of a station are paid for from now on."""
+        known = self.paid.setdefault(station, [])
+        if not known or known[-1][1] != count:
+            known.append((self.plane.now, count))
 
     def start_measuring(self) -> None:
         """Leave out of all figures what has happened so far."""

@@ -59,6 +59,25 @@ def test_cpu_utilisation_is_a_share_of_the_cores(app: dict[str, Any]) -> None:
     assert run.metrics.value("cpu_utilisation", window_seconds=50) == seen
 
 
+def test_servers_that_came_and_those_that_died_count_as_long_as_they_were_there() -> None:
+    """A dead server that counted as idle would make an autoscaler take away a living one."""
+    run = begun(31, application=servers(10, replicas=1, threads=4, cores=2))
+    run.plane.scale("server", 4)
+    run.advance_to(61)
+    station = "application.server"
+    assert run.metrics.value("cpu_utilisation", station) == pytest.approx(1 / 8, abs=0.02)
+    both = run.metrics.value("cpu_utilisation", station, 60)
+    assert both == pytest.approx((30 * 2 * 1 / 2 + 30 * 8 * 1 / 8) / (30 * 2 + 30 * 8), abs=0.02)
+    dead = run.plane.program.stations[station].pools[3]
+    run.plane.mark_up(dead, up=False)
+    run.plane.shut([dead], refuses=True)
+    run.advance_to(91)
+    assert run.metrics.value("servers_up", station) == 3
+    each = run.metrics.by_server("cpu_utilisation", station)
+    assert [math.isnan(load) for load in each] == [False, False, False, True]
+    assert run.metrics.value("cpu_utilisation", station) == pytest.approx(1 / 6, abs=0.02)
+
+
 def test_a_window_that_is_longer_than_a_scrape_is_smoother() -> None:
     """Rates over a minute hide what rates over five seconds show."""
     run = begun(61, per_second=20, application=servers(5))
@@ -94,6 +113,16 @@ def test_a_station_without_a_figure_says_that_it_has_none() -> None:
     assert math.isnan(run.metrics.value("error_ratio", "application.nobody"))
     with pytest.raises(KeyError):
         run.metrics.value("temperature")
+
+
+def test_replicas_that_fall_behind_are_seen() -> None:
+    """The lag that is scraped is the one that a fault has made, from the next scrape on."""
+    run = Simulation(load("amazon").change({"duration_seconds": 60}))
+    run.advance_to(11)
+    usual = run.metrics.value("replica_lag_seconds")
+    run.inject({"do": "replica_lag", "factor": 40})
+    run.advance(5)
+    assert run.metrics.value("replica_lag_seconds", "data.replicas") == 40 * usual == 40 * 0.055
 
 
 def test_a_component_may_say_a_figure_of_itself() -> None:
