@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +12,8 @@ from engine.distribution import Distribution, Time
 from engine.errors import close_to
 from engine.layers.autoscaler import Autoscaler
 from engine.layers.care import Care
-from engine.layers.servers import Halts, break_down, deploy, pause
+from engine.layers.deploy import Deploy, Rollout
+from engine.layers.servers import Halts, break_down, pause
 from engine.layers.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -106,58 +106,6 @@ class Pauses(Component):
         slider_high=2000,
         help="How long it stops. Java's G1 aims at 200 ms at most (-XX:MaxGCPauseMillis).",
     )
-
-
-class Deploy(Component):
-    """A rolling deployment: servers are replaced batch by batch while requests come."""
-
-    at_seconds: float | None = knob(
-        None,
-        "Deploy at",
-        unit="s",
-        low=0,
-        high=86_400,
-        step=5,
-        slider_high=300,
-        help="When every service begins to be replaced. Empty: never.",
-    )
-    max_unavailable: float = knob(
-        0.25,
-        "Max unavailable",
-        low=0,
-        high=1,
-        step=0.05,
-        help="Share of a service's servers that are away at once, rounded down. Kubernetes: 25 %.",
-    )
-    surge: float = knob(
-        0.25,
-        "Max surge",
-        low=0,
-        high=1,
-        step=0.05,
-        help="Share that there may be more meanwhile, rounded up. Kubernetes: 25 %.",
-    )
-    start_seconds: float = knob(
-        10.0,
-        "Start-up time",
-        unit="s",
-        low=0.1,
-        high=3600,
-        step=5,
-        slider_high=120,
-        help="Until a new server takes calls; an assumption, some tens of seconds for a JVM.",
-    )
-
-    def batch(self, count: int) -> tuple[int, int]:
-        """Return how many of `count` servers are away at once, and how many are replaced at once.
-
-        >>> Deploy().batch(8), Deploy().batch(1), Deploy(surge=0).batch(1)
-        ((2, 4), (0, 1), (1, 1))
-        """
-        away, more = int(count * self.max_unavailable), math.ceil(count * self.surge)
-        if away + more == 0:  # else it would never come to an end; Kubernetes refuses it
-            away = 1
-        return away, away + more
 
 
 class Application(Layer):
@@ -331,7 +279,7 @@ class Application(Layer):
                 if self.mtbf_seconds is not None:
                     yield break_down(run, halts, name, place, server)
             if self.deploy.at_seconds is not None:
-                yield deploy(run, name, place)
+                yield Rollout(run, name, place).run()
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Servers by the hour, by their cores."""

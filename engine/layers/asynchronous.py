@@ -319,7 +319,7 @@ class Asynchronous(Layer):
     # ------------------------------------------------------------ over time, and afterwards
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Rebalance the groups once, if that is wanted; miss who is dead; add and remove workers."""
+        """Rebalance the groups if that is wanted, miss who is dead, add and remove workers."""
         if self.enabled and self.broker == "kafka" and self.rebalance.at_seconds > 0:
             yield self.rebalance.run(run)
         used = [kind for kind in self.kinds if run.plane.has(f"channel {kind}")]

@@ -211,7 +211,7 @@ class Checker:
             text += f" of {self.rules.panic_percent:g} %: all are tried"
             self.control.note("panic", station, text)
         for server in sorted(self.out ^ out):
-            self.plane.mark_up(self.place.first + server, up=server not in out)
+            self.plane.mark_up(self.place.first + server, up=server not in out, by="checks")
         self.out, self.panics = out, panics
 
 

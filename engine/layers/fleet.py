@@ -90,7 +90,7 @@ class Fleet:
         self.ages()
         self.started += [batch.since] * batch.count
         self.ready_since += [float(self.run.env.now)] * batch.count
-        self.have(self.ready + batch.count)
+        self.have(min(self.most, self.ready + batch.count))
 
     def _shrink(self, fewer: int) -> None:
         """Take servers away: first those that do not take calls yet, as Kubernetes does."""

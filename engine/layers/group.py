@@ -70,7 +70,8 @@ class Group:
         left = [worker for worker in range(self.size) if worker not in self.out]
         if left:
             self._give([left[place] for place in assigned(layer.partitions, len(left))])
-        text = f"{title}: {layer.partitions} partitions are read again, by {len(left)} workers"
+        text = f"{title}: {layer.partitions} partitions are read again, by {len(left)} worker"
+        text += "s" * (len(left) != 1)
         self.run.note("rebalance", self.station, text)
 
     def _give(self, owners: list[int]) -> None:
