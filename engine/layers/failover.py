@@ -237,15 +237,14 @@ class Failover(Component):
 
     def acknowledge(self, program: Program, scenario: Scenario, dataset: str) -> None:
         """Emit that a write is acknowledged, so that a failover can tell which of them it loses."""
-        if self.on:
-            keys = scenario.datasets[dataset].keys
-            program.step(Op.MARK, site=program.ledger(_acknowledged(dataset), keys))
+        keys = scenario.datasets[dataset].keys
+        program.step(Op.MARK, site=program.ledger(_acknowledged(dataset), keys))
 
     # ------------------------------------------------------------ over time
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
         """Watch every shard."""
-        if self.on and not self.why_no_primary(run.scenario):
+        if self.on:
             for cluster in self.clusters(run):
                 yield self._watch(run, cluster)
 
@@ -258,7 +257,7 @@ class Failover(Component):
             yield run.env.timeout(rules.check_every_seconds)
             rules = run.scenario.data.failover
             rules.look_at_replicas(run, cluster, silent)
-            if run.plane.answers(cluster.primary):
+            if cluster.primary == NOBODY or run.plane.answers(cluster.primary):
                 bad, told = 0, False
                 continue
             bad += 1
