@@ -139,6 +139,8 @@ class ControlPlane:
     env: simpy.Environment
     plane: Any
     memory: dict[str, Any]  # what components know of this run, each under a name of its own
+    metrics: Any
+    recorder: Any
 
     def scrape(self) -> None:
         """Read all metrics."""

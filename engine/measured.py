@@ -37,6 +37,7 @@ class Measured:
         self._scrapes = list(recorder.scrapes)
         self._events = list(recorder.events)
         self._tallies = dict(recorder.tallies)
+        self._alerts = list(recorder.alerts)
         self._latency = plane.world.latency - self._base.latency
         self._shares = plane.world.shares - self._base.shares
         self._waits = plane.world.waits - self._base.waits

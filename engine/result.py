@@ -13,7 +13,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from engine import buckets, logs, traces
+from engine import buckets, logs, oncall, traces
 from engine.distribution import Frozen
 from engine.kernel.tables import ACCOUNTS, BINS, NOBODY, STRATA
 from engine.measured import Measured
@@ -293,11 +293,16 @@ class Result(Measured):
         return pd.DataFrame(self._events, columns=["time_s", "kind", "station", "text"])
 
     @functools.cached_property
+    def on_call(self) -> pd.DataFrame:
+        """The log of those on call: a row an alert that fired, and what users saw meanwhile."""
+        return oncall.on_call(self._alerts, self._events, self.timeseries)
+
+    @functools.cached_property
     def scrapes(self) -> pd.DataFrame:
         """What those on call saw: metrics as scraped, a row a scrape and station."""
         rows: list[dict[str, object]] = []
         for scrape in self._scrapes:
-            stays = np.zeros_like(self._stays)
+            stays = np.zeros((len(self._stays) + 1, BINS), np.int64)
             stays.ravel()[scrape.bins] = scrape.counts
             seen = quantiles(stays, QUANTILES) * 1e3
             rows.extend(

@@ -12,6 +12,7 @@ but the answers to its checks.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ import numpy as np
 from engine.component import Component, ControlPlane, Figure, knob
 from engine.kernel.tables import NOBODY, Op
 from engine.layers.connections import DATABASE_DOWN
-from engine.layers.replication import behind, synchronous
+from engine.layers.replication import behind, lag_seconds, synchronous
 from engine.layers.servers import luck
 
 if TYPE_CHECKING:
@@ -243,7 +244,9 @@ class Failover(Component):
     # ------------------------------------------------------------ over time
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Watch every shard."""
+        """Say how far replicas lag, and watch every shard."""
+        if self.replica_pools(run):
+            run.metrics.gauge("replica_lag_seconds", REPLICAS, functools.partial(lag_seconds, run))
         if self.on:
             for cluster in self.clusters(run):
                 yield self._watch(run, cluster)

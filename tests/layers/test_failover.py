@@ -344,3 +344,16 @@ def test_equal_replicas_have_no_primary_to_lose() -> None:
     assert "no primary" in failover(run).why_no_primary(run.scenario)
     assert failover(run).primary_pools(run) == []
     run.advance_to(30)
+
+
+def test_the_lag_of_the_moment_is_scraped() -> None:
+    """An alert on replica lag would never fire."""
+    run = run_of(lag=100)
+    run.scrape()
+    run.advance_to(10)
+    run.scrape()
+    assert run.metrics.value("replica_lag_seconds", "data.replicas") == pytest.approx(0.1)
+    lag_more(run, 20)
+    run.advance_to(20)
+    run.scrape()
+    assert run.metrics.value("replica_lag_seconds", "data.replicas") == pytest.approx(2.0)

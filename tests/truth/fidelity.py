@@ -25,6 +25,8 @@ TITLES = {
     "messaging": "Messaging",
     "data": "Data",
     "resilience": "Resilience",
+    "hpa": "Autoscaler: Kubernetes",
+    "prometheus": "Alerts: Prometheus",
 }
 INTRODUCTION = """\
 # Fidelity

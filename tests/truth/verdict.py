@@ -12,10 +12,12 @@ from tests.truth.adapters import (
     data,
     databases,
     deliveries,
+    hpa,
     messaging,
     networks,
     passive,
     processors,
+    prometheus,
     queues,
     resilience,
     stores,
@@ -44,6 +46,8 @@ ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
     *data.ADAPTERS,
     *databases.ADAPTERS,
     *resilience.ADAPTERS,
+    *hpa.ADAPTERS,
+    *prometheus.ADAPTERS,
 ]
 
 
