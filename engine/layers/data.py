@@ -230,7 +230,7 @@ class Data(Layer):
         """Emit what happens when the work of a write is done and its connection still held."""
         if guarded(scenario, dataset):
             program.step(Op.MARK, site=versions(program, scenario, dataset))
-        self.standby.wait(program, scenario, dataset)
+        self.standby.wait(program, scenario)
 
     # ------------------------------------------------------------ reading
 
