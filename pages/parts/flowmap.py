@@ -4,6 +4,7 @@ The whole run goes to the browser at once, as rounded numbers in arrays (about 5
 shop), and is played there: moving through time costs the server nothing.
 """
 
+import json
 import math
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from engine import LAYERS
-from pages.parts import limits, words
+from pages.parts import limits, timechart, words
 from pages.parts.grids import Grid, Grids, grids
 from pages.parts.state import Run
 
@@ -27,15 +28,19 @@ _component = st.components.v2.component(
     "strata_flowmap",
     html=_read["flowmap.html"],
     css=_read["flowmap.css"],
-    js=_read["flowmap.js"] + _read["player.js"],
+    js=timechart.IMPORT + _read["flowmap.js"] + _read["player.js"],
 )
 
 KEY = "flowmap"
 
 
-def flowmap(data: dict[str, Any], selected: str | None, on_picked: Callable[[], None]) -> None:
-    """Draw a run's `payload`; `picked()` says which part was clicked, in the callback."""
-    _component(key=KEY, data={**data, "selected": selected}, on_picked_change=on_picked)
+def flowmap(map_json: str, selected: str | None, on_picked: Callable[[], None]) -> None:
+    """Draw a run's `payload`; `picked()` says which part was clicked, in the callback.
+
+    Bytes go as they are; a dictionary would be turned into JSON twice, once for a hash.
+    """
+    data = f'{{"map":{map_json},"selected":{json.dumps(selected)}}}'
+    _component(key=KEY, data=data.encode(), on_picked_change=on_picked)
 
 
 def picked() -> str | None:
@@ -44,15 +49,15 @@ def picked() -> str | None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def payload(run_id: str, _run: Run) -> dict[str, Any]:
-    """Return what the browser needs to play a run, as plain lists of rounded numbers."""
+def payload(run_id: str, _run: Run) -> str:
+    """Return what the browser needs to play a run, as JSON: plain lists of rounded numbers."""
     result, scenario, found = _run.result, _run.scenario, grids(run_id, _run)
     graph, names = result.topology, found.stations
     stations = result.stations.to_dict("index")
     present = {**_run.base.whole.nodes, **graph.nodes}
     rows = [_node(name, present[name], name in graph, stations.get(name)) for name in names]
     nodes = [node for node, _ in rows]
-    return {
+    whole = {
         "run": run_id,
         "duration": scenario.duration_seconds,
         "warmUp": scenario.warm_up_seconds,
@@ -74,6 +79,7 @@ def payload(run_id: str, _run: Run) -> dict[str, Any]:
         "kpis": kpis(_run),
         "events": _events(result.events),
     }
+    return json.dumps(whole)
 
 
 def _events(table: pd.DataFrame) -> list[list[Any]]:
