@@ -7,7 +7,7 @@ has been drawn.
 """
 
 import math
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -101,23 +101,23 @@ def rate_over_time(run: Run) -> Chart:
 
 def busy_over_time(run: Run, selected: str | None) -> Chart:
     """Return how busy the busiest parts are and the selected one."""
-    stations, found = run.result.stations, grids(run.id, run)
-    busy = stations["utilisation"].dropna().sort_values(ascending=False, kind="stable")
-    top = [str(name) for name in busy.index[:BUSIEST]]
-    if selected in busy.index and selected not in top:
-        top = [*top[: BUSIEST - 1], str(selected)]
+    parts, found = _limited(run.result), grids(run.id, run)
+    top = sorted(parts, key=lambda name: -parts[name].busy)[:BUSIEST]
     told = "No part here has limits, so none is ever busy."
     if top:
-        busiest = f"{stations.at[top[0], 'title']} is the busiest, {words.percent(busy.max())}"
-        told = f"{busiest} on average. Lines grow long from about 75 % on."
+        busiest = parts[top[0]]
+        told = f"{busiest.title} is the busiest, {words.percent(busiest.busy)} on average."
+        told += " Lines grow long from about 75 % on."
+    if selected in parts and selected not in top:
+        top = [*top[: BUSIEST - 1], selected]
     return _over_time(
         run,
         "Busy, %",
         "%",
         [
             _line(
-                str(stations.at[name, "title"]),
-                palette.LAYERS[str(stations.at[name, "layer"])],
+                parts[name].title,
+                palette.LAYERS[parts[name].layer],
                 # Parts of one layer share its colour, so the dashes tell them apart.
                 dash=("solid", "dashed", "dotted")[place],
                 width=2.4 if name == selected else 1.6,
@@ -130,6 +130,22 @@ def busy_over_time(run: Run, selected: str | None) -> Chart:
         top=100,
         step=25,
     )
+
+
+class _Part(NamedTuple):
+    """A part that can be busy."""
+
+    title: str
+    layer: str
+    busy: float  # mean utilisation
+
+
+def _limited(result: Result) -> dict[str, _Part]:
+    """Return the parts that have limits, and so can be busy, by name."""
+    columns = ("title", "layer", "utilisation")
+    rows = zip(*(result.stations[column].tolist() for column in columns), strict=True)
+    parts = zip(result.stations.index.tolist(), map(_Part._make, rows), strict=True)
+    return {name: part for name, part in parts if not math.isnan(part.busy)}
 
 
 def _line(

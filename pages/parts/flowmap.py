@@ -6,9 +6,9 @@ shop), and is played there: moving through time costs the server nothing.
 
 import json
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ def payload(run_id: str, _run: Run) -> str:
     """Return what the browser needs to play a run, as JSON: plain lists of rounded numbers."""
     result, scenario, found = _run.result, _run.scenario, grids(run_id, _run)
     graph, names = result.topology, found.stations
-    stations = result.stations.to_dict("index")
+    stations = _rows(result.stations)
     present = {**_run.base.whole.nodes, **graph.nodes}
     rows = [_node(name, present[name], name in graph, stations.get(name)) for name in names]
     nodes = [node for node, _ in rows]
@@ -63,8 +63,8 @@ def payload(run_id: str, _run: Run) -> str:
         "warmUp": scenario.warm_up_seconds,
         "frames": len(found.times),
         "layers": [
-            {"name": layer, "title": layer.capitalize(), "on": scenario.get(f"{layer}.enabled")}
-            for layer in LAYERS
+            {"name": name, "title": name.capitalize(), "on": layer.enabled}
+            for name, layer in scenario.layers()
         ],
         "nodes": nodes,
         "edges": [
@@ -91,8 +91,24 @@ def _events(table: pd.DataFrame) -> list[list[Any]]:
 # ---------------------------------------------------------------- parts over time
 
 
+class _Row(NamedTuple):
+    """What decides how a part's box looks, of its row in the table of stations; NaN is unknown."""
+
+    utilisation: float
+    hit_ratio: float
+    waiting_mean: float
+    residence_ms_mean: float
+
+
+def _rows(stations: pd.DataFrame) -> dict[str, _Row]:
+    """Return a row a station."""
+    columns = (stations[name].tolist() for name in _Row._fields)
+    rows = map(_Row._make, zip(*columns, strict=True))
+    return dict(zip(stations.index.tolist(), rows, strict=True))
+
+
 def _node(
-    name: str, attributes: dict[str, Any], exists: bool, row: dict[Hashable, Any] | None
+    name: str, attributes: dict[str, Any], exists: bool, row: _Row | None
 ) -> tuple[dict[str, Any], str | None]:
     """Return what stays the same about a part during a run, and the column its box shows.
 
@@ -107,21 +123,21 @@ def _node(
         "instances": int(attributes["instances"]),
         "spof": on and bool(attributes["spof"]),
         "on": on,
-        "serves": row is not None and not pd.isna(row["utilisation"]),  # it has slots to fill
+        "serves": row is not None and not math.isnan(row.utilisation),  # it has slots to fill
         "unit": unit,
     }
     return node, column
 
 
-def _stat(kind: str, row: dict[Hashable, Any] | None) -> tuple[str | None, str]:
+def _stat(kind: str, row: _Row | None) -> tuple[str | None, str]:
     """Return which column a part's box shows besides its busyness, and the unit."""
     if row is None:
         return None, ""
-    if kind == "store" and not pd.isna(row["hit_ratio"]):
+    if kind == "store" and not math.isnan(row.hit_ratio):
         return "hit_ratio", "% hit"
-    if kind in {"queue", "worker"} and not pd.isna(row["waiting_mean"]):
+    if kind in {"queue", "worker"} and not math.isnan(row.waiting_mean):
         return "waiting", "waiting"
-    if kind in {"service", "database"} and not pd.isna(row["residence_ms_mean"]):
+    if kind in {"service", "database"} and not math.isnan(row.residence_ms_mean):
         return "residence_ms_mean", "ms"
     return "rate_per_s", "/s"
 
