@@ -8,6 +8,7 @@ result.summary.latency_ms_p99
 from engine.errors import ScenarioError
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
+from engine.live import Live
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text
 from engine.result import Result, Summary
@@ -20,6 +21,7 @@ __all__ = [
     "LAYERS",
     "Inspection",
     "Knob",
+    "Live",
     "PresetInfo",
     "Remedy",
     "Result",
