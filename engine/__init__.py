@@ -8,7 +8,7 @@ result.summary.latency_ms_p99
 from engine.errors import ScenarioError
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
-from engine.live import Live
+from engine.live import Frame, Live
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text
 from engine.result import Result, Summary
@@ -19,6 +19,7 @@ from engine.traces import Span, Trace
 __version__ = "0.1.0"
 __all__ = [
     "LAYERS",
+    "Frame",
     "Inspection",
     "Knob",
     "Live",

@@ -65,9 +65,9 @@ class Live:
         self.run = Simulation(scenario, seed)
         self.history: list[Action] = []
         self.refused: list[tuple[float, str]] = []  # what of the script could not be done
-        graph = topology(self.run.plane.program)
-        self.stations: list[str] = list(graph.nodes)
-        self.edges: list[tuple[str, str]] = list(graph.edges)
+        self.topology = topology(self.run.plane.program)
+        self.stations: list[str] = list(self.topology.nodes)
+        self.edges: list[tuple[str, str]] = list(self.topology.edges)
         self.frame_seconds = max(FRAME_SECONDS, scenario.duration_seconds / FRAMES_MAX)
         self._frames = 0
         self._seen = 0  # events handed out
@@ -86,6 +86,15 @@ class Live:
     def ended(self) -> bool:
         """Whether the scenario's time is over."""
         return self.now >= self.started.duration_seconds
+
+    def has(self, what: Literal["pools", "stores"], name: str) -> bool:
+        """Return whether a station has slots to fill, or stores to look things up in."""
+        station = self.run.plane.program.stations.get(name)
+        return bool(station and getattr(station, what))
+
+    def cost_usd_per_hour(self) -> float:
+        """Return what everything that is on costs an hour, as the knobs stand now."""
+        return sum(line.usd_per_hour for line in self.run.scenario.bill())
 
     def result(self) -> Result:
         """Return all that has come out so far."""
@@ -147,6 +156,11 @@ class Live:
         """
         self.run.inject(fault)
         self.history.append(Action(self.now, "inject", dict(fault)))
+
+    def also(self, time: float, do: Literal["change", "inject"], what: Mapping[str, Any]) -> None:
+        """Have something done at a moment that has not come yet, seconds."""
+        assert time >= self.now, "what is past cannot be changed"
+        self._script.append(Action(time, do, what))
 
     # ------------------------------------------------------------ starting over
 
