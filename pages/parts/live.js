@@ -54,7 +54,7 @@ function extend(film, data) {
   film.now = data.now;
   film.over = data.over;
   film.stopped = data.stopped;
-  film.report = data.report ?? film.report;
+  film.report = data.report;
   if (data.first <= film.rows.length) film.rows.push(...data.rows.slice(film.rows.length - data.first));
   const fresh = data.firstEvent <= film.events.length
     ? data.events.slice(film.events.length - data.firstEvent) : [];
@@ -116,7 +116,6 @@ function fillScreenplay(data, film) {
 function act(view, what) {
   habits.number = Math.max(habits.number + 1, Date.now());
   view.film.acts.push({ number: habits.number, run: view.film.run, ...what });
-  view.told.textContent = '';
   if (what.do === 'inject' || what.do === 'branch') goTo(view, view.edge);
   ask(view);
 }
@@ -216,18 +215,19 @@ function showServers(view, servers) {
 // ---------------------------------------------------------------- key numbers
 
 const KPIS = [
-  { label: 'Answered', of: (row) => NOW.rate(row[1] / 10), state: (row, { answered }) =>
+  { label: 'Answered', help: 'Answers a second, and how many asked', of: (row) => NOW.rate(row[1] / 10), state: (row, { answered }) =>
     below(row[0] ? row[1] / row[0] : 1, answered), note: (row) => `asked ${NOW.rate(row[0] / 10)}` },
   ...['P50', 'P95', 'P99'].map((name, index) => ({
     label: `Latency ${name}`,
+    help: `${name.slice(1)} of 100 answers take at most this long`,
     of: (row) => (row[3 + index] === null ? '–' : NOW.ms(row[3 + index] / 10)),
     state: (row, { latency }) => above((row[3 + index] ?? 0) / 10, latency[index]),
     note: () => ['half are faster', '95 of 100 are faster', '99 of 100 are faster'][index],
   })),
-  { label: 'Errors', of: (row) => NOW.percent((100 * row[2]) / Math.max(1, row[1] + row[2])),
+  { label: 'Errors', help: 'Share of requests without an answer', of: (row) => NOW.percent((100 * row[2]) / Math.max(1, row[1] + row[2])),
     state: (row, { errors }) => above(row[2] / Math.max(1, row[1] + row[2]), errors),
     note: (row) => `${NOW.rate(row[2] / 10)} failed` },
-  { label: 'Cost', of: (row) => `$${(row[7] / 100).toFixed(2)}/h`, state: () => 'o',
+  { label: 'Cost', help: 'What all machines cost an hour, in US dollars', of: (row) => `$${(row[7] / 100).toFixed(2)}/h`, state: () => 'o',
     note: (row) => `${short(row[6])} requests on their way` },
 ];
 
@@ -242,7 +242,7 @@ function below(value, [warn, bad]) {
 function buildNumbers(view) {
   view.kpis.replaceChildren();
   view.cards = KPIS.map((kpi) => {
-    const card = make('div', { className: 'kpi o' });
+    const card = make('div', { className: 'kpi o', title: kpi.help });
     const parts = ['label', 'glyph', 'value', 'now'].map((name) => make('span', { className: name }));
     card.append(...parts);
     parts[0].textContent = kpi.label;
@@ -370,6 +370,7 @@ function mount(parentElement) {
     canvas: find('.map canvas'),
     begin: find('.begin'),
     plots: find('.plots'),
+    beside: find('.beside'),
     tabs: all('[role="tab"]'),
     panels: all('[role="tabpanel"]'),
     told: find('.told'),
@@ -482,7 +483,8 @@ function receive(view, data) {
   if (rivalBefore !== film.rival?.id) redrawCharts(view, { forget: true });
   else if (news || recoloured || film.rival) redrawCharts(view);
   if (film.rival || rivalBefore) tellWhatIf(view);
-  if (film.over && (!wasOver || data.report)) buildAfter(view);
+  view.beside.textContent = film.rival ? `Dashed: the same run, but ${film.rival.label}` : '';
+  if (film.over && !wasOver) buildAfter(view);
   if (film.over && view.ending) {
     view.ending = false;
     finished(view);

@@ -101,8 +101,6 @@ function buildCharts(view) {
     };
     return chart;
   });
-  const first = view.charts[0].lines[0].value.parentElement.parentElement;
-  first.dataset.first = 'yes';
 }
 
 // Title, then a dot of its colour, name and present value of each line: words beside the picture.
@@ -209,7 +207,7 @@ function drawGrid(view, chart) {
     pen.globalAlpha = 1;
     pen.textAlign = 'right';
     pen.textBaseline = 'middle';
-    pen.fillText(axisText(chart, share * chart.top), PAD.left - 4, y);
+    if (view.edge > 0) pen.fillText(axisText(chart, share * chart.top), PAD.left - 4, y);
   }
   pen.textBaseline = 'alphabetic';
   for (const share of [0, 0.5, 1]) {
@@ -220,7 +218,7 @@ function drawGrid(view, chart) {
 
 function axisText(chart, value) {
   if (chart.kind.unit === 'ms' && chart.top >= 5000) return `${short(value / 1000)} s`;
-  return short(value);
+  return Number.isInteger(value) ? value.toLocaleString('en-US') : short(value);
 }
 
 function stroke(pen, x, y, toX, toY) {
@@ -332,19 +330,17 @@ function moveCursors(view) {
 
 // The numbers beside the charts at the moment that is shown.
 function tellCharts(view, row) {
-  const beside = view.film.rival?.rows[view.frame];
   for (const chart of view.charts) {
     for (const line of chart.lines) {
-      const value = row && line.of(row);
-      let text = value === null || value === undefined ? '–' : lineText(chart.kind.unit, value);
-      const other = beside && line.main ? line.of(beside) : null;
-      if (other !== null && other !== undefined) text += ` (${lineText(chart.kind.unit, other)})`;
+      const value = line.of(row);
+      const text = value === null ? '–' : lineText(chart.kind.unit, value);
       if (line.value.textContent !== text) line.value.textContent = text;
     }
   }
 }
 
 function lineText(unit, value) {
-  if (unit === 'ms') return value >= 9999.5 ? `${short(value / 1000)} s` : `${short(value)} ms`;
-  return unit === '%' ? `${short(value)} %` : `${short(value)}${unit}`;
+  if (unit === 'ms') return NOW.ms(value);
+  if (unit === '%') return NOW.percent(value);
+  return unit ? NOW.rate(value) : String(value);
 }

@@ -70,7 +70,8 @@ function field(spec) {
     if (spec.value !== null && spec.value !== undefined) input.value = spec.value;
   } else {
     input = make('input', { type: 'number', value: spec.value ?? '', step: 'any' });
-    if (spec.value === null) input.placeholder = spec.empty ?? 'to the end';
+    if (spec.optional) input.placeholder = spec.path === 'length_seconds' ? 'to the end' : 'none';
+    if (spec.low !== null && spec.low !== undefined) input.min = spec.low;
   }
   input.setAttribute('aria-label', spec.title);
   label.append(input);
@@ -98,6 +99,7 @@ function buildBreak(view) {
   chips.setAttribute('aria-label', 'Layer to break');
   const list = make('div', { className: 'faults' });
   const present = layers.map((_, index) => faults.some(({ layer }) => layer === index));
+  if (faults.some(({ layer }) => layer < 0)) present[-1] = true;
   const open = (index) => {
     view.breaking = index;
     for (const chip of chips.children) {
@@ -107,7 +109,8 @@ function buildBreak(view) {
       ...faults.filter(({ layer }) => layer === index).map((fault) => faultRow(view, fault, list)),
     );
   };
-  layers.forEach((layer, index) => {
+  [{ title: 'Whole', name: 'client' }, ...layers].forEach((layer, place) => {
+    const index = place - 1;
     if (!present[index]) return;
     const chip = make('button', { type: 'button', textContent: layer.title });
     chip.dataset.layer = index;
@@ -147,13 +150,14 @@ function faultForm(view, fault) {
   if (fault.whyNot) {
     form.append(make('p', { className: 'why', textContent: `Not now: ${fault.whyNot}` }));
   }
-  const fields = fault.fields.map((spec) => ({ name: spec.name, ...field(spec) }));
+  const fields = fault.fields.map((spec) => ({ spec, ...field(spec) }));
   form.append(...fields.map(({ label }) => label));
   form.append(make('button', { type: 'submit', className: 'strike', textContent: '✕ Break it now' }));
   form.onsubmit = (event) => {
     event.preventDefault();
     const values = Object.fromEntries(
-      fields.map(({ name, read }) => [name, read()]).filter(([, value]) => value !== null),
+      fields.map(({ spec, read }) => [spec.path, read(), spec.optional])
+        .filter(([, value, optional]) => optional || value !== null),
     );
     act(view, { do: 'inject', fault: { do: fault.do, ...values } });
   };
@@ -293,6 +297,6 @@ function growLog(view) {
 }
 
 function tellRefusals(view, told) {
-  const text = told.map(([, sentence]) => sentence).join(' ');
+  const text = told.join(' ');
   if (view.told.textContent !== text) view.told.textContent = text;
 }

@@ -10,10 +10,14 @@ import dataclasses
 import time
 from typing import Any
 
-from engine import LAYERS, Live, Scenario, ScenarioError
+import engine
+from engine import LAYERS, Knob, Live, Scenario, ScenarioError
 from pages.parts import limits, sidebar
 from pages.parts.base import Base
+from pages.parts.livereport import report
 from pages.parts.liverows import Rows, node
+
+catalogue = getattr(engine, 'catalogue', lambda scenario: [])
 
 LIVE_SECONDS = 1800.0  # a run without a timeline of its own ends after half an hour
 AHEAD_MAX = 60.0  # simulated seconds that one answer may bring
@@ -50,7 +54,7 @@ class Stage:
         self.number, self.base, self.seed = number, base, seed
         self.wanted = dict(wanted)  # where the sliders stood when last looked at
         self.heard = 0  # the newest act
-        self.told: list[list[Any]] = []  # what was refused: number of the act, sentence
+        self.told: list[str] = []  # why the last thing that was asked for was refused
         self.restarts = 0
         self._begin(lasting(base.scenario.change(wanted)))
 
@@ -64,6 +68,7 @@ class Stage:
         self.rival: Rival | None = None
         self.stopped = ""  # why a run ended before its time
         self.finished = False
+        self._said: list[list[str]] = []
         self.known = Known()
 
     # ------------------------------------------------------------ what the browser says
@@ -88,10 +93,11 @@ class Stage:
 
     def _do(self, act: dict[str, Any]) -> None:
         """Do one thing that a person asked for; say why, if it cannot be."""
+        self.told = []
         try:
             self._acts(act)
         except ScenarioError as error:
-            self.told.append([act["number"], str(error)])
+            self.told.append(_sentence(str(error)))
 
     def _acts(self, act: dict[str, Any]) -> None:
         kind = act.get("do")
@@ -141,14 +147,14 @@ class Stage:
         }
         if not moved:
             return
-        self.wanted = dict(wanted)
+        self.wanted, self.told = dict(wanted), []
         if self.live.now == 0 and not self.live.history:  # nothing has happened yet
             self.restart()
             return
         try:
             self.live.change_all(moved)
         except ScenarioError as error:
-            self.told.append([0, f"{error}; or press Restart to begin with it"])
+            self.told.append(f"{_sentence(str(error))} ↺ Restart begins with it.")
             return
         self._note_events()
         if self.rival:
@@ -190,7 +196,7 @@ class Stage:
                 step = min(self.live.now, live.now + live.frame_seconds)
                 rival.rows.add(live.advance_to(step))
         except ScenarioError as error:
-            self.told.append([0, f"The run with {rival.label} ended: {error}"])
+            self.told.append(f"The run with {rival.label} ended: {_sentence(str(error))}")
             self.rival = None
 
     # ------------------------------------------------------------ what the browser is told
@@ -203,6 +209,7 @@ class Stage:
             "run": self.id,
             "heard": self.heard,
             "told": self.told[-3:],
+            "report": self._report(),
             "now": live.now,
             "over": live.ended or self.finished or bool(self.stopped),
             "stopped": self.stopped,
@@ -213,6 +220,14 @@ class Stage:
             "rival": self._rival_data(known),
             "still": None if known.still else self._still(),
         }
+
+    def _report(self) -> list[list[str]]:
+        """Return what there is to say after the run, worked out once."""
+        if not (self.live.ended or self.finished or self.stopped):
+            return []
+        if not self._said:
+            self._said = report(self.live.result(), self.live.now)
+        return self._said
 
     def _rival_data(self, known: Known) -> dict[str, Any] | None:
         rival = self.rival
@@ -253,28 +268,57 @@ class Stage:
                 "errors": [limits.ERRORS_WARN, limits.ERRORS_BAD],
                 "answered": [limits.ANSWERED_WARN, limits.ANSWERED_BAD],
             },
-            "faults": [],
+            "faults": self._faults(),
             "knobs": self._knobs(),
         }
+
+    def _faults(self) -> list[dict[str, Any]]:
+        """Return what can be broken, with the fields of its form; it always begins now."""
+        return [
+            {
+                "do": info.do,
+                "title": info.title,
+                "layer": LAYERS.index(info.layer) if info.layer else -1,
+                "help": info.help,
+                "whyNot": info.why_not,
+                "fields": [_field(knob) for knob in info.fields if knob.path != "at_seconds"],
+            }
+            for info in catalogue(self.live.started)
+        ]
 
     def _knobs(self) -> list[dict[str, Any]]:
         """Return the knobs that one may ask "what if" about."""
         return [
             {
-                "path": path,
+                **_field(knob),
                 "title": sidebar.label(knob),
                 "layer": LAYERS.index(knob.layer),
-                "kind": knob.kind,
                 "value": self.wanted.get(path, knob.value),
-                "low": knob.low,
-                "high": knob.high,
-                "step": knob.step,
-                "unit": knob.unit,
-                "choices": list(knob.choices),
             }
             for path, knob in self.base.knobs.items()
             if not knob.optional
         ]
+
+
+def _field(knob: Knob) -> dict[str, Any]:
+    """Return a field of a form."""
+    return {
+        "path": knob.path,
+        "title": knob.title,
+        "help": knob.help,
+        "kind": knob.kind,
+        "value": knob.value,
+        "low": knob.low,
+        "high": knob.high,
+        "unit": knob.unit,
+        "choices": list(knob.choices),
+        "optional": knob.optional,
+    }
+
+
+def _sentence(line: str) -> str:
+    """Return an error's line as a sentence of its own."""
+    return f"{line}." if line[-1:] not in ".!?" else line
 
 
 def lasting(scenario: Scenario) -> Scenario:
