@@ -10,14 +10,14 @@ import dataclasses
 import time
 from typing import Any
 
-import engine
-from engine import LAYERS, Knob, Live, Scenario, ScenarioError
+
+from engine import LAYERS, Knob, Live, Scenario, ScenarioError, catalogue
 from pages.parts import limits, sidebar
 from pages.parts.base import Base
 from pages.parts.livereport import report
 from pages.parts.liverows import Rows, node
 
-catalogue = getattr(engine, 'catalogue', lambda scenario: [])
+
 
 LIVE_SECONDS = 1800.0  # a run without a timeline of its own ends after half an hour
 AHEAD_MAX = 60.0  # simulated seconds that one answer may bring
