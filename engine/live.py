@@ -32,8 +32,8 @@ class Action(NamedTuple):
     """What a person did, and when."""
 
     time: float
-    do: Literal["change", "inject"]
-    what: Mapping[str, Any]  # a change's values by path, or the fields of a fault
+    do: Literal["change", "inject", "mend"]
+    what: Mapping[str, Any]  # a change's values by path, a fault's fields, or which fault ends
 
 
 class Frame(NamedTuple):
@@ -96,6 +96,10 @@ class Live:
         """Return what everything that is on costs an hour, as the knobs stand now."""
         return sum(line.usd_per_hour for line in self.run.scenario.bill())
 
+    def in_force(self) -> list[tuple[str, float]]:
+        """Return the faults in force now: title, and until when in seconds, maybe infinite."""
+        return [(each.fault.title, each.until) for each in self.run.timeline.in_force]
+
     def result(self) -> Result:
         """Return all that has come out so far."""
         return self.run.result()
@@ -131,12 +135,17 @@ class Live:
         while self._script and self._script[0].time <= self.now:
             action = self._script.pop(0)
             try:
-                if action.do == "change":
-                    self.change_all(action.what)
-                else:
-                    self.inject(action.what)
+                self._do(action)
             except ScenarioError as error:
                 self.refused.append((self.now, str(error)))
+
+    def _do(self, action: Action) -> None:
+        if action.do == "change":
+            self.change_all(action.what)
+        elif action.do == "inject":
+            self.inject(action.what)
+        else:
+            self.mend(int(action.what["number"]))
 
     # ------------------------------------------------------------ acting
 
@@ -157,10 +166,15 @@ class Live:
         self.run.inject(fault)
         self.history.append(Action(self.now, "inject", dict(fault)))
 
-    def also(self, time: float, do: Literal["change", "inject"], what: Mapping[str, Any]) -> None:
-        """Have something done at a moment that has not come yet, seconds."""
-        assert time >= self.now, "what is past cannot be changed"
-        self._script.append(Action(time, do, what))
+    def mend(self, number: int) -> None:
+        """End the `number`-th of the faults in force now, from 0 on.  Raises ScenarioError."""
+        self.run.mend(number)
+        self.history.append(Action(self.now, "mend", {"number": number}))
+
+    def also(self, action: Action) -> None:
+        """Have something done at a moment that has not passed."""
+        assert action.time >= self.now, "what is past cannot be changed"
+        self._script.append(action)
 
     # ------------------------------------------------------------ starting over
 
@@ -188,7 +202,7 @@ class Live:
 
 def _without(action: Action, changes: Mapping[str, Any]) -> Action | None:
     """Return an action less what it did to some knobs; None if nothing is left of it."""
-    if action.do == "inject":
+    if action.do != "change":
         return action
     left = {path: value for path, value in action.what.items() if path not in changes}
     return action._replace(what=left) if left else None
@@ -284,7 +298,7 @@ class Gauge:
     def _stations(self, delta: Reading, flows: np.ndarray, started: float) -> list[np.ndarray]:
         """Return rate, utilisation, waiting, stay, hits, failures and servers, station by station."""
         live, world = self.live, self.live.run.plane.world
-        slots, serving = world.pools["slots"], world.pools["up"] * (world.pools["slots"] > 0)
+        slots, plane = world.pools["slots"], live.run.plane
         into = np.zeros(len(live.stations))
         place = {name: index for index, name in enumerate(live.stations)}
         np.add.at(into, [place[target] for _, target in live.edges], flows)
@@ -304,7 +318,9 @@ class Gauge:
                 if station.cpus:
                     busy[row] = max(busy[row], _busy(delta, station.cpus, slots))
                 waiting[row] = delta.waiting[station.pools].sum() / delta.time
-                servers[row] = serving[station.pools].sum()
+                servers[row] = sum(
+                    plane.is_up(pool) and plane.answers(pool) for pool in station.pools
+                )
                 if delta.served[station.meter]:
                     served = delta.served[station.meter]
                     stay[row] = delta.stay[station.meter] / served * 1e3

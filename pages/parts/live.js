@@ -41,7 +41,7 @@ function filmOf(run) {
     for (const old of [...films.keys()].slice(0, -1)) films.delete(old);
     films.set(run, {
       run, rows: [], events: [], marks: [], entries: [], still: null, rival: null, now: 0, acts: [],
-      moment: 0, edge: 0, playing: false, begun: false, over: false, frame: 1,
+      moment: 0, edge: 0, playing: false, begun: false, over: false, frame: 1, forces: [],
     });
   }
   return films.get(run);
@@ -54,6 +54,7 @@ function extend(film, data) {
   film.now = data.now;
   film.over = data.over;
   film.stopped = data.stopped;
+  film.forces = data.forces;
   film.report = data.report;
   if (data.first <= film.rows.length) film.rows.push(...data.rows.slice(film.rows.length - data.first));
   const fresh = data.firstEvent <= film.events.length
@@ -482,6 +483,7 @@ function receive(view, data) {
   }
   if (rivalBefore !== film.rival?.id) redrawCharts(view, { forget: true });
   else if (news || recoloured || film.rival) redrawCharts(view);
+  showForces(view);
   if (film.rival || rivalBefore) tellWhatIf(view);
   view.beside.textContent = film.rival ? `Dashed: the same run, but ${film.rival.label}` : '';
   if (film.over && !wasOver) buildAfter(view);

@@ -118,9 +118,29 @@ function buildBreak(view) {
     chip.onclick = () => open(index);
     chips.append(chip);
   });
-  panel.append(chips, list);
+  view.forces = make('div', { className: 'forces' });
+  view.forces.setAttribute('role', 'status');
+  panel.append(view.forces, chips, list);
+  showForces(view);
   view.openLayer = (index) => present[index] && open(index);
   open(present[view.breaking] ? view.breaking : present[2] ? 2 : present.indexOf(true));
+}
+
+// What is broken at present, each with a button that mends it.
+function showForces(view) {
+  const { forces } = view.film;
+  const said = JSON.stringify(forces);
+  if (!view.forces || view.forces.dataset.said === said) return;
+  view.forces.dataset.said = said;
+  view.forces.replaceChildren(
+    ...forces.map(([title, until], index) => {
+      const end = make('button', { type: 'button', textContent: 'End now' });
+      end.setAttribute('aria-label', `End now: ${title}`);
+      end.onclick = () => act(view, { do: 'mend', number_in_force: index });
+      const when = until === null ? 'to the end' : `until ${minutes(until)}`;
+      return make('div', {}, make('span', { textContent: `✕ ${title} ${when}` }), end);
+    }),
+  );
 }
 
 // A fault as a button that opens its form: what it does, for how long, how bad.

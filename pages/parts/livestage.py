@@ -7,6 +7,7 @@ is computed.
 """
 
 import dataclasses
+import math
 import time
 from typing import Any
 
@@ -103,8 +104,10 @@ class Stage:
         kind = act.get("do")
         if kind == "inject":
             self.live.inject(act["fault"])
-            if self.rival:
-                self._also("inject", act["fault"])
+            self._also()
+        elif kind == "mend":
+            self.live.mend(int(act["number_in_force"]))
+            self._also()
         elif kind == "branch":
             self._branch(act)
         elif kind == "unbranch":
@@ -157,8 +160,7 @@ class Stage:
             self.told.append(f"{_sentence(str(error))} ↺ Restart begins with it.")
             return
         self._note_events()
-        if self.rival:
-            self._also("change", moved)
+        self._also()
 
     def restart(self) -> None:
         """Begin again with the same seed, as the sliders stand, and with nothing done to it."""
@@ -180,10 +182,10 @@ class Stage:
         label = f"{sidebar.label(knob)} {value}{when}"
         self.rival = Rival(f"{self.id}/{act['number']}", label, live, Rows(live, live.stations))
 
-    def _also(self, do: Any, what: dict[str, Any]) -> None:
-        """Have the run beside do the same at the same moment."""
+    def _also(self) -> None:
+        """Have the run beside do what was just done, at the same moment."""
         if self.rival:
-            self.rival.live.also(self.live.now, do, what)
+            self.rival.live.also(self.live.history[-1])
 
     def _rival_catches_up(self) -> None:
         """Play the run beside up to the same moment, as far as the work of one answer goes."""
@@ -217,6 +219,10 @@ class Stage:
             "rows": rows[known.rows :],
             "firstEvent": min(known.events, len(self.events)),
             "events": self.events[known.events :],
+            "forces": [
+                [title, None if until == math.inf else round(until, 1)]
+                for title, until in live.in_force()
+            ],
             "rival": self._rival_data(known),
             "still": None if known.still else self._still(),
         }
