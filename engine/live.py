@@ -330,6 +330,7 @@ class Gauge:
                 hits[row] = delta.hits[station.stores].sum() / gets
             failed = delta.failed[station.meter] / delta.time
             failures[row] = min(1.0, failed / rate[row]) if rate[row] > 0 else float(failed > 0)
+        np.nan_to_num(failures, copy=False)
         return list(table)
 
 

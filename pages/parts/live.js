@@ -8,7 +8,7 @@ const LATE_MS = 4000; // an answer that takes longer is asked for again
 const LEAD = 1.3; // seconds of playing that are to lie ready
 const FETCH = 2.3; // seconds of playing to have after the next answer
 const LONGEST = 0.1; // seconds; after a pause of the tab, nothing leaps
-const LATEST = 5; // rows of smoothing for the key numbers' colour
+const LATEST = 5; // frames that decide whether a key number is flagged
 const views = new WeakMap();
 // What has been heard of runs, and how they were watched.  It outlives a re-mount.
 const films = new Map();
@@ -166,8 +166,9 @@ function goTo(view, seconds) {
   if (row && frame !== view.frame) {
     showServers(view, row[15]);
     showFrame(view, frame);
-    showNumbers(view, row);
+    showNumbers(view, frame);
     tellCharts(view, row);
+    tellPart(view);
   }
   stretch(view);
   growCharts(view);
@@ -194,6 +195,7 @@ function showClock(view) {
   player.latest.disabled = !behind;
   if (player.clock.textContent === text) return;
   player.clock.textContent = text;
+  view.whatIf.moment.textContent = `from ${text} on`;
   player.scrubber.setAttribute('aria-valuetext', `${text} of ${minutes(film.edge)}`);
 }
 
@@ -215,22 +217,42 @@ function showServers(view, servers) {
 
 // ---------------------------------------------------------------- key numbers
 
+// A key number's text is of this frame; whether it is flagged, of the last few.
 const KPIS = [
-  { label: 'Answered', help: 'Answers a second, and how many asked', of: (row) => NOW.rate(row[1] / 10), state: (row, { answered }) =>
-    below(row[0] ? row[1] / row[0] : 1, answered), note: (row) => `asked ${NOW.rate(row[0] / 10)}` },
+  {
+    label: 'Answered',
+    help: 'Answers a second, and how many asked',
+    of: (row) => NOW.rate(row[1] / 10),
+    note: (row) => `asked ${NOW.rate(row[0] / 10)}`,
+    state: (rows, { answered }) => below(total(rows, 1) / Math.max(1, total(rows, 0)), answered),
+  },
   ...['P50', 'P95', 'P99'].map((name, index) => ({
     label: `Latency ${name}`,
     help: `${name.slice(1)} of 100 answers take at most this long`,
     of: (row) => (row[3 + index] === null ? '–' : NOW.ms(row[3 + index] / 10)),
-    state: (row, { latency }) => above((row[3 + index] ?? 0) / 10, latency[index]),
     note: () => ['half are faster', '95 of 100 are faster', '99 of 100 are faster'][index],
+    state: (rows, { latency }) => above((rows.at(-1)[3 + index] ?? 0) / 10, latency[index]),
   })),
-  { label: 'Errors', help: 'Share of requests without an answer', of: (row) => NOW.percent((100 * row[2]) / Math.max(1, row[1] + row[2])),
-    state: (row, { errors }) => above(row[2] / Math.max(1, row[1] + row[2]), errors),
-    note: (row) => `${NOW.rate(row[2] / 10)} failed` },
-  { label: 'Cost', help: 'What all machines cost an hour, in US dollars', of: (row) => `$${(row[7] / 100).toFixed(2)}/h`, state: () => 'o',
-    note: (row) => `${short(row[6])} requests on their way` },
+  {
+    label: 'Errors',
+    help: 'Share of requests without an answer',
+    of: (row) => NOW.percent((100 * row[2]) / Math.max(1, row[1] + row[2])),
+    note: (row) => `${NOW.rate(row[2] / 10)} failed`,
+    state: (rows, { errors }) =>
+      above(total(rows, 2) / Math.max(1, total(rows, 1) + total(rows, 2)), errors),
+  },
+  {
+    label: 'Cost',
+    help: 'What all machines cost an hour, in US dollars',
+    of: (row) => `$${(row[7] / 100).toFixed(2)}/h`,
+    note: (row) => `${short(row[6])} requests on their way`,
+    state: () => 'o',
+  },
 ];
+
+function total(rows, column) {
+  return rows.reduce((sum, row) => sum + row[column], 0);
+}
 
 function above(value, [warn, bad]) {
   return value >= bad ? 'b' : value >= warn ? 'w' : 'o';
@@ -253,10 +275,12 @@ function buildNumbers(view) {
   });
 }
 
-function showNumbers(view, row) {
+function showNumbers(view, frame) {
+  const rows = view.film.rows.slice(Math.max(0, frame + 1 - LATEST), frame + 1);
+  const row = rows.at(-1);
   KPIS.forEach((kpi, index) => {
     const { card, glyph, value, now } = view.cards[index];
-    const state = kpi.state(row, view.film.still.limits);
+    const state = kpi.state(rows, view.film.still.limits);
     const [text, note] = [kpi.of(row), kpi.note(row)];
     if (value.textContent !== text) value.textContent = text;
     if (now.textContent !== note) now.textContent = note;
@@ -374,7 +398,10 @@ function mount(parentElement) {
     beside: find('.beside'),
     tabs: all('[role="tab"]'),
     panels: all('[role="tabpanel"]'),
+    side: find('.side'),
+    forces: find('.forces'),
     told: find('.told'),
+    about: find('.about'),
     log: find('.log'),
     small: find('.loghead input'),
     player: {
@@ -489,6 +516,7 @@ function receive(view, data) {
   if (film.over && !wasOver) buildAfter(view);
   if (film.over && view.ending) {
     view.ending = false;
+    goTo(view, available(film));
     finished(view);
   }
   if (film.wanted && film.wanted <= available(film) + 1e-6) {
@@ -497,13 +525,20 @@ function receive(view, data) {
   } else if (!film.playing) goTo(view, film.moment);
 }
 
+// A click on a box says what it does at present, and offers what can be broken there.
+function lookInto(view, id) {
+  tellPart(view);
+  const node = view.data.nodes.find((each) => each.id === id);
+  if (node) view.openLayer?.(node.layer);
+}
+
 // Called by Streamlit on mount and again whenever the data change.
 export default function live({ data, parentElement, setTriggerValue }) {
   const known = views.get(parentElement);
   const view = known ?? mount(parentElement);
   view.send = (name, value) => {
     if (name === 'ask') setTriggerValue(name, value);
-    else view.openLayer?.(view.data.nodes.find(({ id }) => id === value)?.layer);
+    else lookInto(view, value);
   };
   if (!known) {
     listenToTabs(view);

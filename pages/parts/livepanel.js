@@ -35,6 +35,7 @@ function showTab(view, name) {
     tab.tabIndex = chosen ? 0 : -1;
   }
   for (const panel of view.panels) panel.hidden = panel.dataset.panel !== name;
+  view.side.dataset.tab = name;
 }
 
 function listenToTabs(view) {
@@ -118,10 +119,7 @@ function buildBreak(view) {
     chip.onclick = () => open(index);
     chips.append(chip);
   });
-  view.forces = make('div', { className: 'forces' });
-  view.forces.setAttribute('role', 'status');
-  panel.append(view.forces, chips, list);
-  showForces(view);
+  panel.append(chips, list);
   view.openLayer = (index) => present[index] && open(index);
   open(present[view.breaking] ? view.breaking : present[2] ? 2 : present.indexOf(true));
 }
@@ -130,7 +128,7 @@ function buildBreak(view) {
 function showForces(view) {
   const { forces } = view.film;
   const said = JSON.stringify(forces);
-  if (!view.forces || view.forces.dataset.said === said) return;
+  if (view.forces.dataset.said === said) return;
   view.forces.dataset.said = said;
   view.forces.replaceChildren(
     ...forces.map(([title, until], index) => {
@@ -170,7 +168,11 @@ function faultForm(view, fault) {
   if (fault.whyNot) {
     form.append(make('p', { className: 'why', textContent: `Not now: ${fault.whyNot}` }));
   }
-  const fields = fault.fields.map((spec) => ({ spec, ...field(spec) }));
+  const part = view.selected?.split('.').at(-1);
+  const fields = fault.fields.map((spec) => {
+    const value = spec.choices?.includes(part) ? part : spec.value;
+    return { spec, ...field({ ...spec, value }) };
+  });
   form.append(...fields.map(({ label }) => label));
   form.append(make('button', { type: 'submit', className: 'strike', textContent: '✕ Break it now' }));
   form.onsubmit = (event) => {
@@ -190,8 +192,8 @@ function buildWhatIf(view) {
   const panel = panelOf(view, 'whatif');
   const { knobs, layers } = view.film.still;
   panel.replaceChildren();
-  const intro = 'The same run from the start, the same faults, one thing otherwise. '
-    + 'It is drawn dashed beside this one.';
+  const intro = 'Reruns it from the start with the same faults and one thing otherwise, '
+    + 'and draws it dashed.';
   const choose = make('select', {});
   choose.setAttribute('aria-label', 'What to have otherwise');
   layers.forEach((layer, index) => {
@@ -217,22 +219,20 @@ function buildWhatIf(view) {
   from.append(make('option', { value: '0', textContent: 'from the start' }));
   const moment = make('option', { value: 'moment', textContent: 'from 0:00 on' });
   from.append(moment);
-  from.onfocus = from.onmouseenter = () => {
-    moment.textContent = `from ${minutes(view.moment)} on`;
-  };
   const ask = make('button', { type: 'submit', className: 'go', textContent: 'Rerun and compare' });
   const drop = make('button', { type: 'button', className: 'drop', textContent: 'Remove the dashed lines' });
   const said = make('p', { className: 'said' });
   said.setAttribute('role', 'status');
   drop.onclick = () => act(view, { do: 'unbranch' });
+  const hint = make('p', { className: 'hint', textContent: intro });
   const form = make('form', { noValidate: true });
   form.append(
-    make('p', { className: 'hint', textContent: intro }),
+    said,
+    hint,
     make('label', { className: 'field' }, 'What if', choose),
     place,
     make('label', { className: 'field' }, 'when', from),
     make('div', { className: 'row' }, ask, drop),
-    said,
   );
   form.onsubmit = (event) => {
     event.preventDefault();
@@ -241,15 +241,16 @@ function buildWhatIf(view) {
     act(view, { do: 'branch', path: knob.path, value: value.read(), at });
   };
   panel.append(form);
-  view.whatIf = { said, drop };
+  view.whatIf = { said, drop, hint, moment };
   tellWhatIf(view);
 }
 
 // What the dashed run has come to, in a sentence.
 function tellWhatIf(view) {
-  const { said, drop } = view.whatIf;
+  const { said, drop, hint } = view.whatIf;
   const { rival, rows } = view.film;
   drop.hidden = !rival;
+  hint.hidden = Boolean(rival);
   if (!rival) {
     said.textContent = '';
     return;
@@ -314,6 +315,13 @@ function growLog(view) {
     if (log.childNodes.length > LOG_MAX) log.lastChild.remove();
   }
   log.dataset.empty = film.entries.length ? '' : 'Nothing has happened yet.';
+}
+
+// What the map says of the part that was clicked, at the moment that is shown.
+function tellPart(view) {
+  const index = view.data.nodes.findIndex(({ id }) => id === view.selected);
+  const text = view.nodes[index]?.label ?? '';
+  if (view.about.textContent !== text) view.about.textContent = text;
 }
 
 function tellRefusals(view, told) {

@@ -12,7 +12,7 @@ import numpy as np
 from engine import LAYERS, Frame, Live
 from pages.parts import limits
 
-SMOOTH = 5  # frames; one message of ten that fails in one second is no disaster
+SMOOTH = 8  # frames; one message of ten that fails in one second is no disaster
 Row = list[Any]
 
 
@@ -27,7 +27,7 @@ class Rows:
         layers = [LAYERS.index(live.topology.nodes[name]["layer"]) for name in live.stations]
         self._members = [np.flatnonzero(np.array(layers) == number) for number in range(7)]
         self._columns = [column(live, name)[0] for name in live.stations]
-        self._failed: deque[np.ndarray] = deque(maxlen=SMOOTH)
+        self._came: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=SMOOTH)
         self._bill: tuple[object, float] = (None, 0.0)
 
     def add(self, frames: list[Frame]) -> None:
@@ -36,8 +36,7 @@ class Rows:
 
     def _row(self, frame: Frame) -> Row:
         """Return a frame as the browser gets it."""
-        self._failed.append(frame.failed_share)
-        failing = np.mean(self._failed, axis=0)
+        failing = self._failing(frame)
         busy = np.nan_to_num(frame.utilisation)
         return [
             _tenth(frame.asked_per_s),
@@ -58,6 +57,12 @@ class Rows:
             np.rint(10 * frame.flow_per_s).astype(int).tolist(),
             self._spread(frame.servers),
         ]
+
+    def _failing(self, frame: Frame) -> np.ndarray:
+        """Return which share of what came to each part has failed, in the last few frames."""
+        self._came.append((frame.failed_share * frame.rate_per_s, frame.rate_per_s))
+        failed, came = np.sum(self._came, axis=0)
+        return np.asarray(np.where(came > 0, failed / np.maximum(came, 1e-9), frame.failed_share))
 
     def _cost(self) -> float:
         """Return what an hour costs now; worked out anew only when a knob has been turned."""

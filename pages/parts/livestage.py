@@ -72,6 +72,11 @@ class Stage:
         self._said: list[list[str]] = []
         self.known = Known()
 
+    @property
+    def over(self) -> bool:
+        """Whether the run does not go on."""
+        return self.live.ended or self.finished or bool(self.stopped)
+
     # ------------------------------------------------------------ what the browser says
 
     def hear(self, ask: dict[str, Any]) -> None:
@@ -102,6 +107,8 @@ class Stage:
 
     def _acts(self, act: dict[str, Any]) -> None:
         kind = act.get("do")
+        if kind in {"inject", "mend"} and self.over:
+            raise ScenarioError("this run is over; ↺ Restart begins it anew")
         if kind == "inject":
             self.live.inject(act["fault"])
             self._also()
@@ -121,7 +128,7 @@ class Stage:
         """Play up to a moment, as far as the work of one answer goes."""
         deadline = time.monotonic() + WORK_SECONDS
         live = self.live
-        if not (self.finished or self.stopped):
+        if not self.over:
             try:
                 while live.now < until and time.monotonic() < deadline and not live.ended:
                     step = min(until, live.now + live.frame_seconds)
@@ -134,7 +141,14 @@ class Stage:
     def _note_events(self) -> None:
         for at, kind, station, text in self.live.events():
             if len(self.events) < EVENTS_MAX:
-                self.events.append([round(at, 2), kind, station, text or kind])
+                self.events.append([round(at, 2), kind, station, self._plain(kind, text)])
+
+    def _plain(self, kind: str, text: str) -> str:
+        """Return an event's text with the knob's title for its path."""
+        path, said, value = text.partition(" is now ")
+        if kind == "change" and said and path in self.base.knobs:
+            return f"{sidebar.label(self.base.knobs[path])}{said}{value}"
+        return text or kind
 
     # ------------------------------------------------------------ sliders
 
@@ -153,6 +167,9 @@ class Stage:
         self.wanted, self.told = dict(wanted), []
         if self.live.now == 0 and not self.live.history:  # nothing has happened yet
             self.restart()
+            return
+        if self.over:
+            self.told.append("This run is over; ↺ Restart begins it anew, with the slider there.")
             return
         try:
             self.live.change_all(moved)
@@ -213,7 +230,7 @@ class Stage:
             "told": self.told[-3:],
             "report": self._report(),
             "now": live.now,
-            "over": live.ended or self.finished or bool(self.stopped),
+            "over": self.over,
             "stopped": self.stopped,
             "first": min(known.rows, len(rows)),
             "rows": rows[known.rows :],
@@ -229,7 +246,7 @@ class Stage:
 
     def _report(self) -> list[list[str]]:
         """Return what there is to say after the run, worked out once."""
-        if not (self.live.ended or self.finished or self.stopped):
+        if not self.over:
             return []
         if not self._said:
             self._said = report(self.live.result(), self.live.now)

@@ -76,7 +76,7 @@ def test_a_slider_acts_at_its_moment(server: str, page: Page) -> None:
     run = shown.run
     Playground(page).slider("App servers").press("ArrowRight")
     expect(shown.marks("change")).to_have_count(1, timeout=ANSWER_MS)
-    expect(shown.log).to_contain_text("application.replicas is now 4")
+    expect(shown.log).to_contain_text("App servers is now 4")
     assert shown.run == run
     Playground(page).slider("Shards").press("End")
     expect(shown.told).to_contain_text("data.shards", timeout=ANSWER_MS)
