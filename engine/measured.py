@@ -32,7 +32,7 @@ class Measured:
         self._snapshots = list(recorder.snapshots)
         self._windows = list(recorder.windows)
         if not self._snapshots or self._snapshots[-1].time < self._end.time:
-            self._snapshots.append(self._end)
+            self._snapshots.append(recorder.window())
             self._windows.append(plane.world.window.astype(np.int32))
         self._scrapes = list(recorder.scrapes)
         self._events = list(recorder.events)
@@ -42,7 +42,7 @@ class Measured:
         self._stays = plane.world.stays - self._base.stays
         self._reasons = plane.world.reasons.copy()
         self._grown: dict[str, dict[str, np.ndarray]] = {}
-        self._stacked: dict[str, np.ndarray] = {}
+        self._stacked: dict[tuple[str, str], np.ndarray] = {}
         self._wasted = int(plane.world.clock["wasted"][0])
 
     @property
@@ -60,13 +60,10 @@ class Measured:
 
     def _series(self, table: str, name: str) -> np.ndarray:
         """Return a counter over the snapshots: snapshot × row."""
-        known = self._stacked.get(table)
-        if known is None:
-            rows = [getattr(snapshot, table) for snapshot in self._snapshots]
-            whole = b"".join(row.tobytes() for row in rows)  # `np.stack` would promote each field
-            known = np.frombuffer(whole, rows[0].dtype).reshape(len(rows), *rows[0].shape)
-            self._stacked[table] = known
-        return known[name]
+        if (table, name) not in self._stacked:
+            rows = [snapshot.fields[table, name] for snapshot in self._snapshots]
+            self._stacked[table, name] = np.array(rows)
+        return self._stacked[table, name]
 
     def _delta(self, table: str) -> dict[str, np.ndarray]:
         """Return what counters of a table grew by while measuring."""
@@ -94,7 +91,7 @@ class Measured:
     @functools.cached_property
     def _edge_visits(self) -> dict[tuple[str, str], np.ndarray]:
         """Return visits over the snapshots for every pair of stations."""
-        visits = np.stack([snapshot.visits for snapshot in self._snapshots])
+        visits = np.array([snapshot.visits for snapshot in self._snapshots])
         pairs: dict[tuple[str, str], np.ndarray] = {}
         for row, source, target in self.program.entries:
             if source and source != target:
@@ -121,6 +118,23 @@ class Measured:
 
     def _capacity(self, pools: list[int]) -> int:
         return int(self._end.pools["slots"][pools].sum()) if pools else 0
+
+    @functools.cached_property
+    def windows(self) -> dict[str, dict[str, np.ndarray]]:
+        """Every station's figures in each window: `station_series` as arrays, by column."""
+        return {
+            station.name: self._station_windows(station)
+            for station in self.program.stations.values()
+        }
+
+    @functools.cached_property
+    def rates(self) -> dict[tuple[str, str], np.ndarray]:
+        """Requests a second in each window from station to station: `flows` as arrays."""
+        return {
+            (name, target): np.diff(visits) / self._window_seconds * share
+            for (source, target), visits in self._edge_visits.items()
+            for name, share in self._sources(source)
+        }
 
     def _station_windows(self, station: Station) -> dict[str, np.ndarray]:
         """Return a station's figures in each window."""

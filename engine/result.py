@@ -125,13 +125,11 @@ class Result(Measured):
     @functools.cached_property
     def station_series(self) -> pd.DataFrame:
         """One row a window and station."""
-        stations = list(self.program.stations.values())
-        parts = [self._station_windows(station) for station in stations]
+        names, parts = list(self.windows), list(self.windows.values())
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        names = [station.name for station in stations]
         return pd.DataFrame(
             {
-                "time_s": np.tile(self._times[1:], len(stations)),
+                "time_s": np.tile(self._times[1:], len(names)),
                 "station": self._repeated(names, names),
                 **columns,
             }
@@ -140,18 +138,12 @@ class Result(Measured):
     @functools.cached_property
     def flows(self) -> pd.DataFrame:
         """One row a window and edge of the map: requests a second from station to station."""
-        pairs = [
-            (name, target, np.diff(visits) / self._window_seconds * share)
-            for (source, target), visits in self._edge_visits.items()
-            for name, share in self._sources(source)
-        ]
-        stations = list(self.program.stations)
-        rates = [rate for _, _, rate in pairs]
+        stations, rates = list(self.program.stations), list(self.rates.values())
         return pd.DataFrame(
             {
-                "time_s": np.tile(self._times[1:], len(pairs)),
-                "source": self._repeated([source for source, _, _ in pairs], stations),
-                "target": self._repeated([target for _, target, _ in pairs], stations),
+                "time_s": np.tile(self._times[1:], len(rates)),
+                "source": self._repeated([source for source, _ in self.rates], stations),
+                "target": self._repeated([target for _, target in self.rates], stations),
                 "rate_per_s": np.concatenate(rates) if rates else np.zeros(0),
             }
         )

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import charts, state
+from pages.parts import charts, state, timechart
 from pages.parts.flowmap import flowmap, payload, picked
 from pages.parts.frame import enter, give_way
 from pages.parts.inspector import choose_part, inspector, selected_part
@@ -20,18 +20,11 @@ run = enter()
 # All arithmetic comes before the first element: the browser then draws the whole answer at once.
 selected = selected_part(run)
 answer = payload(run.id, run)
-over_time = (
-    charts.latency_over_time(run),
-    charts.rate_over_time(run),
-    charts.busy_over_time(run, selected),
-)
+over_time = charts.over_time(run, selected)
 left, right = st.columns([3.35, 1], gap="small")
 with left:
     flowmap(answer, selected, select)
-with st.container(key="charts"):
-    for column, chart in zip(st.columns(3, gap="small"), over_time, strict=True):
-        with column:
-            charts.show(chart, run)
+timechart.row(over_time, key="charts")
 give_way(run)
 with right, st.container(border=True, height=INSPECTOR_HEIGHT, gap="xsmall", key="inspector"):
     chosen = choose_part(run)

@@ -65,6 +65,7 @@ TOP_LEVEL = {
     "pyproject.toml",
     "requirements-dev.txt",
     "requirements.txt",
+    "static",
     "tests",
 }
 

@@ -1,26 +1,24 @@
 """The one module that draws metrics, so that each looks the same on every page.
 
-Charts that follow the sliders are ECharts options: Streamlit updates them in place.  Figures one
-explores are Plotly's.  Every option's `alt` names the run it shows, for readers of screens and for
-whoever waits until a chart has been drawn.
+Charts over time are plain data for `static/timechart.js`, which draws them in the browser: the
+next run's numbers replace the last one's within a frame.  Figures one explores are Plotly's.
+Every chart's words name the run it shows, for readers of screens and for whoever waits until it
+has been drawn.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-import streamlit as st
 
 from engine import LAYERS, Result
 from pages.parts import palette, words
 from pages.parts.grids import Grid, grids
+from pages.parts.palette import Colour
 from pages.parts.state import Run
 
-HEIGHT = 174
-# Pixels around the plot.
-PLOT = {"left": 42, "right": 14, "top": 40, "bottom": 20}
 BUSIEST = 3  # lines in the chart of busy parts
 EVENTS_MAX = 40  # lines in a chart
 BARS = 48  # of the distribution of latency
@@ -28,203 +26,177 @@ TICKS_MAX = 6  # on its axis
 ROUTINE = {"flush"}  # kinds of events that need no line in every chart
 
 
-class Chart(NamedTuple):
-    """An ECharts option, what it says to those who cannot see it, and a line for everybody."""
+class Line(TypedDict):
+    """One line of a chart over time, as `timechart.js` takes it."""
 
-    key: str
-    option: dict[str, Any]
-    alt: str
-    caption: str
-
-
-def variables() -> str:
-    """Return CSS variables for where the plots are: page.css draws one time cursor over all."""
-    return ":root{" + "".join(f"--plot-{side}:{size}px;" for side, size in PLOT.items()) + "}"
+    name: str
+    colour: str  # of CSS
+    dash: str  # solid, dashed or dotted
+    width: float  # pixels
+    fill: bool  # whether the room below is tinted
 
 
-def show(chart: Chart, run: Run) -> None:
-    """Draw a chart of a run, with its words below."""
-    alt = f"{chart.alt} Run {run.id}."
-    st.echarts_chart(chart.option, height=HEIGHT, key=chart.key, alt=alt)
-    st.caption(chart.caption)
+class Chart(TypedDict):
+    """A chart over time, as `timechart.js` takes it."""
+
+    title: str
+    unit: str  # after the numbers of the tooltip
+    label: str  # what it says to those who cannot see it; names the run
+    caption: str  # a sentence for everybody
+    lines: list[Line]
+    data: list[list[float | None]]  # seconds, then each line's values; None is a gap
+    span: tuple[float, float]  # seconds of the axis
+    top: float | None  # of the scale; None: whatever holds all values
+    step: float | None  # of the scale; None: a round number
+    shades: list[tuple[float, float]]  # seconds from and to
+    marks: list[float]  # seconds
 
 
 # ---------------------------------------------------------------- over time
 
 
+def over_time(run: Run, selected: str | None) -> list[Chart]:
+    """Return the charts below the map; a selected part has a line of its own."""
+    return [latency_over_time(run), rate_over_time(run), busy_over_time(run, selected)]
+
+
 def latency_over_time(run: Run) -> Chart:
     """Return how long answers took, as percentiles."""
     series, summary = run.result.timeseries, run.result.summary
-    times = series["time_s"].to_numpy()
-    lines = [
-        _line(name, times, series[f"latency_ms_{name}"].to_numpy(), colour.here(), width=1.6)
-        for name, colour in palette.PERCENTILES.items()
-    ]
     p50, p99 = (
         words.milliseconds(each) if each else "–"
         for each in (summary.latency_ms_p50, summary.latency_ms_p99)
     )
-    return Chart(
-        "chart-latency",
-        _over_time("Latency, ms", lines, run, tooltip="%.0f ms"),
-        f"Latency over time: p50 {p50}, p99 {p99}.",
-        f"Half of all answers take under {p50}; one in a hundred takes over {p99}.",
+    return _over_time(
+        run,
+        "Latency, ms",
+        "ms",
+        [_line(name, colour, width=1.6) for name, colour in palette.PERCENTILES.items()],
+        [series[f"latency_ms_{name}"].to_numpy() for name in palette.PERCENTILES],
+        label=f"Latency over time: p50 {p50}, p99 {p99}.",
+        caption=f"Half of all answers take under {p50}; one in a hundred takes over {p99}.",
     )
 
 
 def rate_over_time(run: Run) -> Chart:
     """Return what people ask for, what they get and what fails."""
     series, summary = run.result.timeseries, run.result.summary
-    times, columns = series["time_s"].to_numpy(), ("started", "answered", "failed")
-    asked, answered, failed = (series[f"{name}_per_s"].to_numpy() for name in columns)
-    lines = [
-        _line("asked", times, asked, palette.MUTED.here(), dash="dashed"),
-        _line("answered", times, answered, palette.ANSWERED.here()),
-        _line("failed", times, failed, palette.BAD.here(), fill=True),
-    ]
     sent = words.per_second(summary.requests_per_second)
     errors = words.percent(summary.error_ratio)
     told = f"{errors} of them fail" if summary.failed else "none of them fails"
-    return Chart(
-        "chart-rate",
-        _over_time("Requests per second", lines, run, tooltip="%.0f /s"),
-        f"Requests over time: {sent} asked, {errors} failed.",
-        f"People send {sent}; {told}.",
+    return _over_time(
+        run,
+        "Requests per second",
+        "/s",
+        [
+            _line("asked", palette.MUTED, dash="dashed"),
+            _line("answered", palette.ANSWERED),
+            _line("failed", palette.BAD, fill=True),
+        ],
+        [series[f"{name}_per_s"].to_numpy() for name in ("started", "answered", "failed")],
+        label=f"Requests over time: {sent} asked, {errors} failed.",
+        caption=f"People send {sent}; {told}.",
     )
 
 
 def busy_over_time(run: Run, selected: str | None) -> Chart:
     """Return how busy the busiest parts are and the selected one."""
-    stations, found = run.result.stations, grids(run.id, run)
-    busy = stations["utilisation"].dropna().sort_values(ascending=False, kind="stable")
-    top = [str(name) for name in busy.index[:BUSIEST]]
-    if selected in busy.index and selected not in top:
-        top = [*top[: BUSIEST - 1], str(selected)]
-    lines = [
-        _line(
-            str(stations.at[name, "title"]),
-            found.times,
-            100 * found.station["utilisation"][found.stations.index(name)],
-            palette.LAYERS[str(stations.at[name, "layer"])].here(),
-            # Parts of one layer share its colour, so the dashes tell them apart.
-            dash=("solid", "dashed", "dotted")[place],
-            width=2.4 if name == selected else 1.6,
-        )
-        for place, name in enumerate(top)
-    ]
+    parts, found = _limited(run.result), grids(run.id, run)
+    top = sorted(parts, key=lambda name: -parts[name].busy)[:BUSIEST]
     told = "No part here has limits, so none is ever busy."
     if top:
-        busiest = f"{stations.at[top[0], 'title']} is the busiest, {words.percent(busy.max())}"
-        told = f"{busiest} on average. Lines grow long from about 75 % on."
-    return Chart(
-        "chart-busy",
-        _over_time("Busy, %", lines, run, tooltip="%.0f %%", top_of_scale=100),
-        f"How busy parts are over time. {told}",
-        told,
+        busiest = parts[top[0]]
+        told = f"{busiest.title} is the busiest, {words.percent(busiest.busy)} on average."
+        told += " Lines grow long from about 75 % on."
+    if selected in parts and selected not in top:
+        top = [*top[: BUSIEST - 1], selected]
+    return _over_time(
+        run,
+        "Busy, %",
+        "%",
+        [
+            _line(
+                parts[name].title,
+                palette.LAYERS[parts[name].layer],
+                # Parts of one layer share its colour, so the dashes tell them apart.
+                dash=("solid", "dashed", "dotted")[place],
+                width=2.4 if name == selected else 1.6,
+            )
+            for place, name in enumerate(top)
+        ],
+        [100 * found.station["utilisation"][found.stations.index(name)] for name in top],
+        label=f"How busy parts are over time. {told}",
+        caption=told,
+        top=100,
+        step=25,
     )
 
 
+class _Part(NamedTuple):
+    """A part that can be busy."""
+
+    title: str
+    layer: str
+    busy: float  # mean utilisation
+
+
+def _limited(result: Result) -> dict[str, _Part]:
+    """Return the parts that have limits, and so can be busy, by name."""
+    columns = ("title", "layer", "utilisation")
+    rows = zip(*(result.stations[column].tolist() for column in columns), strict=True)
+    parts = zip(result.stations.index.tolist(), map(_Part._make, rows), strict=True)
+    return {name: part for name, part in parts if not math.isnan(part.busy)}
+
+
 def _line(
-    name: str,
-    times: Grid,
-    values: Grid,
-    colour: str,
-    *,
-    dash: str = "solid",
-    width: float = 1.8,
-    fill: bool = False,
-) -> dict[str, Any]:
-    """Return one line; a moment at which nothing was measured is a gap in it."""
-    digits = np.where(np.abs(values) >= 100, np.rint(values), np.round(values, 1))
-    line: dict[str, Any] = {
-        "type": "line",
-        "name": name,
-        "data": [
-            [at, None if math.isnan(value) else value]
-            for at, value in zip(np.round(times, 2).tolist(), digits.tolist(), strict=True)
-        ],
-        "symbol": "none",
-        "color": colour,
-        "lineStyle": {"width": width, "type": dash},
-    }
-    return line | ({"areaStyle": {"opacity": 0.22}} if fill else {})
+    name: str, colour: Colour, *, dash: str = "solid", width: float = 1.8, fill: bool = False
+) -> Line:
+    """Return how one line looks."""
+    return {"name": name, "colour": colour.css(), "dash": dash, "width": width, "fill": fill}
 
 
 def _over_time(
-    title: str,
-    lines: list[dict[str, Any]],
     run: Run,
+    title: str,
+    unit: str,
+    lines: list[Line],
+    values: list[Grid],
     *,
-    tooltip: str,
-    top_of_scale: float | None = None,
-) -> dict[str, Any]:
-    """Return the option that all charts over time share."""
-    muted = palette.MUTED.here()
-    small = {"fontSize": 11, "color": muted}
-    grid_line = {"lineStyle": {"color": muted, "opacity": 0.16}}
-    if lines:
-        lines[0] |= {"markArea": _warm_up(run, muted), "markLine": _events(run.result, muted)}
-    scale = {"min": 0} | ({} if top_of_scale is None else {"max": top_of_scale, "interval": 25})
+    label: str,
+    caption: str,
+    top: float | None = None,
+    step: float | None = None,
+) -> Chart:
+    """Return what all charts over time share, around these lines and their values."""
+    times = run.result.timeseries["time_s"].to_numpy()
     return {
-        "animation": False,  # the next run is there at once; a morph would show what never was
-        "title": {
-            "text": title,
-            "left": 0,
-            "top": 2,
-            "padding": 0,
-            "textStyle": {"fontSize": 13, "fontWeight": 600},
-        },
-        "legend": {
-            "top": 20,
-            "left": 0,
-            "padding": 0,
-            "itemWidth": 18,
-            "itemHeight": 8,
-            "itemGap": 10,
-            "textStyle": {"fontSize": 11},
-        },
-        "tooltip": {"trigger": "axis", "valueFormatter": tooltip, "confine": True},
-        "grid": {**PLOT, "outerBoundsMode": "none"},
-        "xAxis": {
-            "type": "value",
-            "min": 0,
-            "max": run.scenario.duration_seconds,
-            "axisLabel": {**small, "formatter": "{value} s"},
-            "splitLine": {"show": False},
-        },
-        "yAxis": {
-            "type": "value",
-            **scale,
-            "splitNumber": 3,
-            "axisLabel": small,
-            "splitLine": grid_line,
-        },
-        "series": lines,
+        "title": title,
+        "unit": unit,
+        "label": f"{label} Run {run.id}.",
+        "caption": caption,
+        "lines": lines,
+        "data": [np.round(times, 2).tolist(), *(_column(each) for each in values)],
+        "span": (0.0, run.scenario.duration_seconds),
+        "top": top,
+        "step": step,
+        "shades": [(0.0, run.scenario.warm_up_seconds)],  # what the key numbers leave out
+        "marks": _marks(run.result),
     }
 
 
-def _warm_up(run: Run, colour: str) -> dict[str, Any]:
-    """Return the shade over the start of a run that the key numbers leave out."""
-    return {
-        "silent": True,
-        "itemStyle": {"color": colour, "opacity": 0.1},
-        "data": [[{"xAxis": 0}, {"xAxis": run.scenario.warm_up_seconds}]],
-    }
+def _column(values: Grid) -> list[float | None]:
+    """Return values in three figures; a moment at which nothing was measured is a gap."""
+    digits = np.where(np.abs(values) >= 100, np.rint(values), np.round(values, 1))
+    return [None if math.isnan(value) else value for value in digits.tolist()]
 
 
-def _events(result: Result, colour: str) -> dict[str, Any]:
-    """Return a thin line at each moment at which something happened."""
-    return {
-        "silent": True,
-        "symbol": "none",
-        "label": {"show": False},
-        "lineStyle": {"color": colour, "type": "dotted", "width": 1, "opacity": 0.7},
-        "data": [
-            {"xAxis": round(at, 2)}
-            for at, kind in zip(result.events["time_s"], result.events["kind"], strict=True)
-            if kind not in ROUTINE
-        ][:EVENTS_MAX],
-    }
+def _marks(result: Result) -> list[float]:
+    """Return the moments at which something happened."""
+    return [
+        round(at, 2)
+        for at, kind in zip(result.events["time_s"], result.events["kind"], strict=True)
+        if kind not in ROUTINE
+    ][:EVENTS_MAX]
 
 
 # ---------------------------------------------------------------- where the time goes

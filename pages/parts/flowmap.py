@@ -4,17 +4,18 @@ The whole run goes to the browser at once, as rounded numbers in arrays (about 5
 shop), and is played there: moving through time costs the server nothing.
 """
 
+import json
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from engine import LAYERS
-from pages.parts import limits, words
+from pages.parts import limits, timechart, words
 from pages.parts.grids import Grid, Grids, grids
 from pages.parts.state import Run
 
@@ -27,15 +28,19 @@ _component = st.components.v2.component(
     "strata_flowmap",
     html=_read["flowmap.html"],
     css=_read["flowmap.css"],
-    js=_read["flowmap.js"] + _read["player.js"],
+    js=timechart.IMPORT + _read["flowmap.js"] + _read["player.js"],
 )
 
 KEY = "flowmap"
 
 
-def flowmap(data: dict[str, Any], selected: str | None, on_picked: Callable[[], None]) -> None:
-    """Draw a run's `payload`; `picked()` says which part was clicked, in the callback."""
-    _component(key=KEY, data={**data, "selected": selected}, on_picked_change=on_picked)
+def flowmap(map_json: str, selected: str | None, on_picked: Callable[[], None]) -> None:
+    """Draw a run's `payload`; `picked()` says which part was clicked, in the callback.
+
+    Bytes go as they are; a dictionary would be turned into JSON twice, once for a hash.
+    """
+    data = f'{{"map":{map_json},"selected":{json.dumps(selected)}}}'
+    _component(key=KEY, data=data.encode(), on_picked_change=on_picked)
 
 
 def picked() -> str | None:
@@ -44,22 +49,22 @@ def picked() -> str | None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def payload(run_id: str, _run: Run) -> dict[str, Any]:
-    """Return what the browser needs to play a run, as plain lists of rounded numbers."""
+def payload(run_id: str, _run: Run) -> str:
+    """Return what the browser needs to play a run, as JSON: plain lists of rounded numbers."""
     result, scenario, found = _run.result, _run.scenario, grids(run_id, _run)
     graph, names = result.topology, found.stations
-    stations = result.stations.to_dict("index")
+    stations = _rows(result.stations)
     present = {**_run.base.whole.nodes, **graph.nodes}
     rows = [_node(name, present[name], name in graph, stations.get(name)) for name in names]
     nodes = [node for node, _ in rows]
-    return {
+    whole = {
         "run": run_id,
         "duration": scenario.duration_seconds,
         "warmUp": scenario.warm_up_seconds,
         "frames": len(found.times),
         "layers": [
-            {"name": layer, "title": layer.capitalize(), "on": scenario.get(f"{layer}.enabled")}
-            for layer in LAYERS
+            {"name": name, "title": name.capitalize(), "on": layer.enabled}
+            for name, layer in scenario.layers()
         ],
         "nodes": nodes,
         "edges": [
@@ -74,6 +79,7 @@ def payload(run_id: str, _run: Run) -> dict[str, Any]:
         "kpis": kpis(_run),
         "events": _events(result.events),
     }
+    return json.dumps(whole)
 
 
 def _events(table: pd.DataFrame) -> list[list[Any]]:
@@ -85,8 +91,24 @@ def _events(table: pd.DataFrame) -> list[list[Any]]:
 # ---------------------------------------------------------------- parts over time
 
 
+class _Row(NamedTuple):
+    """What decides how a part's box looks, of its row in the table of stations; NaN is unknown."""
+
+    utilisation: float
+    hit_ratio: float
+    waiting_mean: float
+    residence_ms_mean: float
+
+
+def _rows(stations: pd.DataFrame) -> dict[str, _Row]:
+    """Return a row a station."""
+    columns = (stations[name].tolist() for name in _Row._fields)
+    rows = map(_Row._make, zip(*columns, strict=True))
+    return dict(zip(stations.index.tolist(), rows, strict=True))
+
+
 def _node(
-    name: str, attributes: dict[str, Any], exists: bool, row: dict[Hashable, Any] | None
+    name: str, attributes: dict[str, Any], exists: bool, row: _Row | None
 ) -> tuple[dict[str, Any], str | None]:
     """Return what stays the same about a part during a run, and the column its box shows.
 
@@ -101,21 +123,21 @@ def _node(
         "instances": int(attributes["instances"]),
         "spof": on and bool(attributes["spof"]),
         "on": on,
-        "serves": row is not None and not pd.isna(row["utilisation"]),  # it has slots to fill
+        "serves": row is not None and not math.isnan(row.utilisation),  # it has slots to fill
         "unit": unit,
     }
     return node, column
 
 
-def _stat(kind: str, row: dict[Hashable, Any] | None) -> tuple[str | None, str]:
+def _stat(kind: str, row: _Row | None) -> tuple[str | None, str]:
     """Return which column a part's box shows besides its busyness, and the unit."""
     if row is None:
         return None, ""
-    if kind == "store" and not pd.isna(row["hit_ratio"]):
+    if kind == "store" and not math.isnan(row.hit_ratio):
         return "hit_ratio", "% hit"
-    if kind in {"queue", "worker"} and not pd.isna(row["waiting_mean"]):
+    if kind in {"queue", "worker"} and not math.isnan(row.waiting_mean):
         return "waiting", "waiting"
-    if kind in {"service", "database"} and not pd.isna(row["residence_ms_mean"]):
+    if kind in {"service", "database"} and not math.isnan(row.residence_ms_mean):
         return "residence_ms_mean", "ms"
     return "rate_per_s", "/s"
 

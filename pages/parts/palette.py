@@ -21,6 +21,10 @@ class Colour(NamedTuple):
         """Return the one that suits the theme which the reader has chosen."""
         return self.dark if st.context.theme.type == "dark" else self.light
 
+    def css(self) -> str:
+        """Return it as CSS: the browser picks the theme's side."""
+        return f"light-dark({self.light},{self.dark})"
+
 
 LAYERS = {
     "client": Colour("#7B8794", "#97A3B0"),
@@ -61,5 +65,5 @@ def variables() -> str:
     """
     named = {f"layer-{layer}": colour for layer, colour in LAYERS.items()}
     named |= {"warn": WARN, "bad": BAD, "muted": MUTED, "ink": INK}
-    pairs = (f"--{name}:light-dark({light},{dark});" for name, (light, dark) in named.items())
+    pairs = (f"--{name}:{colour.css()};" for name, colour in named.items())
     return ":root{" + "".join(pairs) + "}"

@@ -2,7 +2,6 @@
 
 const FRAME = 33; // milliseconds
 const LONGEST_FRAME = 0.1; // seconds; after a pause of the tab, nothing leaps
-const CHARTS = '.st-key-charts';
 const views = new WeakMap();
 // Where the last run was stopped.  It outlives a re-mount, and a new run goes on from there.
 const remembered = { seconds: null, playing: null, speed: 1 };
@@ -76,7 +75,7 @@ function seek(view, seconds) {
   if (frame !== view.frame) showKpis(view, frame);
   showFrame(view, frame);
   player.scrubber.value = view.seconds;
-  moveCursor(view);
+  timechart.point(view.seconds);
   const clock = `${minutes(view.seconds)} / ${minutes(data.duration)}`;
   if (player.clock.textContent === clock) return;
   player.clock.textContent = clock;
@@ -84,31 +83,6 @@ function seek(view, seconds) {
   const last = data.events.findLast(([at]) => at <= view.seconds);
   player.event.textContent = last ? `${minutes(last[0])} ${last[2]}` : '';
   player.event.title = player.event.textContent;
-}
-
-// The charts are Streamlit's own; page.css draws a line over each where this variable says.
-function moveCursor(view) {
-  chartsOf(view)?.style.setProperty('--moment', view.seconds / view.data.duration);
-}
-
-// The charts' container.  It may come after the map, and anew after a change of pages.
-function chartsOf(view) {
-  if (view.charts?.isConnected) return view.charts;
-  view.charts = document.querySelector(CHARTS);
-  if (view.charts) view.charts.onclick = (event) => seekFromChart(view, event);
-  return view.charts;
-}
-
-// A click on a chart goes to that moment.
-function seekFromChart(view, event) {
-  const chart = event.target.closest?.('[data-testid="stEChartsChart"]');
-  if (!chart) return;
-  const { left, right } = chart.getBoundingClientRect();
-  const style = getComputedStyle(view.charts);
-  const start = left + parseFloat(style.getPropertyValue('--plot-left'));
-  const end = right - parseFloat(style.getPropertyValue('--plot-right'));
-  const share = (event.clientX - start) / (end - start);
-  if (share >= 0 && share <= 1) seek(view, share * view.data.duration);
 }
 
 // ---------------------------------------------------------------- playing
@@ -158,6 +132,7 @@ function listenToPlayer(view) {
   scrubber.oninput = () => seek(view, Number(scrubber.value));
   speed.value = String(remembered.speed);
   speed.onchange = () => (remembered.speed = Number(speed.value));
+  timechart.listen((seconds) => seek(view, seconds));
 }
 
 // ---------------------------------------------------------------- mounting
@@ -211,14 +186,14 @@ function shapeOf(data) {
   return JSON.stringify([data.layers.length, nodes, data.edges]);
 }
 
-function receive(view, data) {
+function receive(view, { map: data, selected }) {
   const shape = shapeOf(data);
   const fresh = view.data?.run !== data.run;
   view.data = data;
   if (shape !== view.shape) build(view);
   view.shape = shape;
   if (fresh) showRun(view);
-  select(view, data.selected);
+  select(view, selected);
   if (!fresh) return;
   buildKpis(view);
   buildMarks(view);
@@ -233,16 +208,17 @@ export default function flowmap({ data, parentElement, setTriggerValue }) {
   const view = known ?? mount(parentElement);
   view.send = setTriggerValue;
   readColours(view);
-  receive(view, data);
+  receive(view, JSON.parse(new TextDecoder().decode(data)));
   if (!known) {
     listenToPlayer(view);
     play(view, remembered.playing ?? !view.calm);
   }
-  moveCursor(view);
-  view.root.dataset.run = data.run; // drawn: tests and benchmarks wait for this
+  view.root.dataset.run = view.data.run; // drawn: tests and benchmarks wait for this
   return () => {
     cancelAnimationFrame(view.request);
     view.resized.disconnect();
+    timechart.point(null);
+    timechart.listen(() => {});
     views.delete(parentElement);
   };
 }

@@ -3,6 +3,7 @@
 from playwright.sync_api import Locator, Page
 
 ANSWER_MS = 20_000  # far more than it takes; a slow machine is no fault of the page
+CHART = ".timechart [role=img]"
 
 
 class Playground:
@@ -35,7 +36,7 @@ class Playground:
 
     def wait_for_charts(self) -> None:
         """Wait until the three charts show the run that the map shows."""
-        drawn = self.page.locator(f"[data-testid=stEChartsChart][aria-label*='Run {self.run}.']")
+        drawn = self.page.locator(f"{CHART}[aria-label*='Run {self.run}.']")
         drawn.nth(2).wait_for(timeout=ANSWER_MS)
 
     def slider(self, title: str) -> Locator:

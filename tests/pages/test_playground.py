@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.pages.playground import ANSWER_MS, Playground
+from tests.pages.playground import ANSWER_MS, CHART, Playground
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -34,7 +34,7 @@ def test_the_first_screen_is_a_simulated_amazon(server: str, page: Page) -> None
     assert shown.boxes.count() >= 15
     height = shown.root.locator(".map").evaluate("map => map.clientHeight")
     assert height <= 340
-    bottoms = page.locator("[data-testid=stEChartsChart]").evaluate_all(
+    bottoms = page.locator(CHART).evaluate_all(
         "charts => charts.map(chart => chart.getBoundingClientRect().bottom)"
     )
     assert len(bottoms) == 3
@@ -208,14 +208,29 @@ def test_the_player_moves_one_cursor_over_everything(server: str, page: Page) ->
     now = page.locator(".kpi .now").first
     moment.fill("20")
     first = now.inner_text()
-    read = "charts => getComputedStyle(charts).getPropertyValue('--moment')"
-    charts = page.locator(".st-key-charts")
-    assert float(charts.evaluate(read)) == pytest.approx(20 / 60)
-    moment.fill("40.5")
-    assert float(charts.evaluate(read)) == pytest.approx(40.5 / 60)
+    for share, second in ((20 / 60, "20"), (40.5 / 60, "40.5")):
+        moment.fill(second)
+        for chart in page.locator(CHART).all():
+            line, plot = (chart.locator(each).bounding_box() for each in (".moment", ".u-over"))
+            assert line
+            assert plot
+            assert line["x"] == pytest.approx(plot["x"] + share * plot["width"], abs=2)
     assert now.inner_text() != first
-    page.locator("[data-testid=stEChartsChart]").first.click(position={"x": 60, "y": 90})
+    page.locator(CHART).first.click(position={"x": 60, "y": 90})
     assert float(moment.input_value()) < 10
+
+
+def test_a_chart_tells_all_its_numbers_at_the_pointer(server: str, page: Page) -> None:
+    """Lines without numbers can be compared by eye only."""
+    shown = Playground(page).open(server)
+    shown.hold_still()
+    chart = page.locator(CHART).nth(1)
+    expect(chart.locator(".tip")).to_be_hidden()
+    chart.hover(position={"x": 200, "y": 90})
+    told = chart.locator(".tip")
+    expect(told.locator(".key")).to_have_text(["asked", "answered", "failed"])
+    for value in told.locator(".value").all_inner_texts():
+        assert re.fullmatch(r"[\d,]+ /s", value)
 
 
 def test_a_phone_needs_no_sideways_scrolling(server: str, page_of: Callable[..., Page]) -> None:
