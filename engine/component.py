@@ -7,7 +7,7 @@ what a request does there; `tend` is a SimPy process that says what happens ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_serializer
@@ -98,6 +98,9 @@ class Layer(Component):
         """Yield what this layer costs."""
         return iter(())
 
+    def adopted(self, run: ControlPlane) -> None:
+        """Do again what a run has done to parameters here: a turned knob has set them anew."""
+
     def figures(self, result: Measured) -> Iterator[Figure]:
         """Yield what else there is to know of this layer after a run; nothing by default."""
         return iter(())
@@ -136,6 +139,9 @@ class ControlPlane:
     env: simpy.Environment
     plane: Any
     spikes: list[float]  # by how much traffic is multiplied, one for each spike
+    memory: dict[str, Any]  # what components know of this run, each under a name of its own
+    metrics: Any
+    recorder: Any
 
     def scrape(self) -> None:
         """Read all metrics."""
@@ -143,6 +149,18 @@ class ControlPlane:
 
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""
+        raise NotImplementedError
+
+    def overlay(self, values: Mapping[str, Any]) -> int:
+        """Lay values over knobs, by path, until `lift` takes them away again."""
+        raise NotImplementedError
+
+    def lift(self, handle: int) -> None:
+        """Let knobs be as they were set, or have been turned since."""
+        raise NotImplementedError
+
+    def tally(self, name: str, amount: float) -> None:
+        """Count something for a layer's figures, under a name."""
         raise NotImplementedError
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.assembly import Station
+from engine.component import Line
 from engine.kernel.tables import STRATA, STRATA_OCTAVE
 from engine.record import QUANTILES, Recorder, Scrape, edges, quantiles
 from engine.theory import mmc_wait
@@ -36,6 +37,8 @@ class Measured:
             self._windows.append(plane.world.window.astype(np.int32))
         self._scrapes = list(recorder.scrapes)
         self._events = list(recorder.events)
+        self._tallies = dict(recorder.tallies)
+        self._paid = {station: list(counts) for station, counts in recorder.paid.items()}
         self._latency = plane.world.latency - self._base.latency
         self._shares = plane.world.shares - self._base.shares
         self._waits = plane.world.waits - self._base.waits
@@ -79,6 +82,10 @@ class Measured:
     def grown(self, table: str) -> dict[str, np.ndarray]:
         """Return what the counters of a table grew by while measuring, for a layer's figures."""
         return self._delta(table)
+
+    def tallied(self, name: str) -> float:
+        """Return what the control plane has counted under a name, warm-up included."""
+        return self._tallies.get(name, 0.0)
 
     def visited(self, name: str, behind: int = 0) -> int:
         """Return how often steps were walked while measuring that a component laid out as `name`.
@@ -264,6 +271,26 @@ class Measured:
             "queue_depth": depth,
             "connections": float(scrape.busy[station.pools].sum()),
         }
+
+    def bill(self) -> list[Line]:
+        """Return what the run costs an hour: of what was scaled, the mean number over time."""
+        lines = self.scenario.bill()
+        return [
+            line.model_copy(update={"quantity": self._mean_paid(self._paid[line.station], line)})
+            if line.station in self._paid
+            else line
+            for line in lines
+        ]
+
+    def _mean_paid(self, counts: list[tuple[float, int]], line: Line) -> float:
+        """Return the time mean of how many were paid for while measuring.
+
+        Before the first count there were as many as the scenario says.
+        """
+        begin, end = self._base.counters.time, self._end.time
+        times = np.array([-np.inf, *(time for time, _ in counts), np.inf]).clip(begin, end)
+        held = np.array([line.quantity, *(count for _, count in counts)])
+        return float(np.diff(times) @ held / self.measured_seconds)
 
     def _hit_ratio(self, name: str) -> float | None:
         station = self.program.stations.get(name)

@@ -7,7 +7,7 @@ state.  A live run, `simulate()` and a test are all the same run.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import simpy
@@ -16,6 +16,7 @@ from engine.component import ControlPlane
 from engine.errors import ScenarioError
 from engine.faults import Fault, Timeline, parse_fault, turned, without_plan
 from engine.kernel.compile import FOLDER
+from engine.metrics import Metrics
 from engine.plane import TOKENS_MAX, Plane, TooManyInFlightError
 from engine.record import Recorder
 from engine.result import Result
@@ -56,13 +57,16 @@ class Simulation(ControlPlane):
     env: Clockwork
 
     def __init__(self, scenario: Scenario, seed: int = 7) -> None:
-        self.scenario = without_plan(scenario)
+        self.scenario = self._set = without_plan(scenario)  # as it is, and as knobs are set
+        self._overlays: dict[int, dict[str, Any]] = {}
         self.seed = seed
         self.spikes = []
         self.plane = Plane(scenario.program(), seed)
         self.env = Clockwork(self.plane)
+        self.memory = {}
         self.recorder = Recorder(self.plane, scenario)
         self.timeline = Timeline(self, scenario, self._turn)
+        self.metrics = Metrics(self.recorder)
         for _, layer in scenario.layers():
             for process in layer.tend(self):
                 self.env.process(process)
@@ -118,24 +122,49 @@ class Simulation(ControlPlane):
         """Play what is due at the very start: nothing is done before it."""
         self.plane.advance(self.env.now)
 
+    def overlay(self, values: Mapping[str, Any]) -> int:
+        """Lay values over knobs, by path, until `lift` takes them away again."""
+        handle = max(self._overlays, default=0) + 1
+        self._overlays[handle] = dict(values)
+        self._adopt(self._set, values)
+        return handle
+
+    def lift(self, handle: int) -> None:
+        """Let knobs be as they were set, or have been turned since."""
+        values = self._overlays.pop(handle)
+        self._adopt(self._set, values)
+
     def _turn(self, changes: Mapping[str, Any]) -> None:
-        scenario = turned(self.scenario, changes)
+        scenario = turned(self._set, changes)
+        self._adopt(scenario, changes)
+        self._set = scenario
+        for path, value in changes.items():
+            self.note("change", path.split(".")[0], f"{path} is now {value}")
+
+    def _adopt(self, scenario: Scenario, changes: Iterable[str]) -> None:
+        """Go on with a scenario, and what is laid over it."""
+        for values in self._overlays.values():
+            scenario = scenario.change(values)
         if not self.plane.adopt(scenario.program()):
             names = ", ".join(changes)
             raise ScenarioError(
                 f"{names} alters the structure of a running system; start a new run with it"
             )
         self.scenario = scenario
+        for _, layer in scenario.layers():
+            layer.adopted(self)
         client = scenario.client
         if client.arrivals == "open":
             seed = int(self.plane.world.clock["seed"][0])
             self.plane.set_rate(client.rate_at(float(self.env.now), seed))
-        for path, value in changes.items():
-            self.note("change", path.split(".")[0], f"{path} is now {value}")
 
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""
         self.recorder.events.append((float(self.env.now), kind, station, text))
+
+    def tally(self, name: str, amount: float) -> None:
+        """Count something for a layer's figures, under a name."""
+        self.recorder.tallies[name] += amount
 
     def scrape(self) -> None:
         """Read all metrics, as Prometheus would."""
