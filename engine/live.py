@@ -211,6 +211,17 @@ def _without(action: Action, changes: Mapping[str, Any]) -> Action | None:
 # ---------------------------------------------------------------- frames
 
 
+BY_STATION = (
+    "rate_per_s",
+    "utilisation",
+    "waiting",
+    "stay_ms",
+    "hit_ratio",
+    "failed_share",
+    "servers",
+)
+
+
 class Reading(NamedTuple):
     """Counters at one moment, by station or edge."""
 
@@ -246,7 +257,7 @@ class Gauge:
         started, answered, failed = ((after.journeys - before.journeys) / seconds).tolist()
         p50, p95, p99 = (quantiles(after.latency - before.latency, QUANTILES) * 1e3).tolist()
         flows = self._flows(after.visits - before.visits) / seconds
-        delta = Reading(*(late - soon for late, soon in zip(after, before, strict=True)))
+        delta = Reading._make(map(np.subtract, after, before))
         return Frame(
             after.time,
             started,
@@ -255,8 +266,8 @@ class Gauge:
             failed / (failed + answered) if failed + answered else 0.0,
             (p50, p95, p99),
             int(self.live.run.plane.world.journeys["in_flight"].sum()),
-            *self._stations(delta, flows, started),
-            flows,
+            **self._stations(delta, flows, started),
+            flow_per_s=flows,
         )
 
     def _read(self) -> Reading:
@@ -295,14 +306,14 @@ class Gauge:
                 flows[place["client.mobile", target]] += part * visits[row]
         return flows
 
-    def _stations(self, delta: Reading, flows: np.ndarray, started: float) -> list[np.ndarray]:
-        """Return rate, utilisation, waiting, stay, hits, failures and servers, station by station."""
+    def _stations(self, delta: Reading, flows: np.ndarray, started: float) -> dict[str, np.ndarray]:
+        """Return what a frame says of each station."""
         live, world = self.live, self.live.run.plane.world
         slots, plane = world.pools["slots"], live.run.plane
         into = np.zeros(len(live.stations))
         place = {name: index for index, name in enumerate(live.stations)}
         np.add.at(into, [place[target] for _, target in live.edges], flows)
-        table = np.full((7, len(live.stations)), np.nan)
+        table = np.full((len(BY_STATION), len(live.stations)), np.nan)
         rate, busy, waiting, stay, hits, failures, servers = table
         rate[:] = into
         servers[:] = 0
@@ -331,7 +342,7 @@ class Gauge:
             failed = delta.failed[station.meter] / delta.time
             failures[row] = min(1.0, failed / rate[row]) if rate[row] > 0 else float(failed > 0)
         np.nan_to_num(failures, copy=False)
-        return list(table)
+        return dict(zip(BY_STATION, table, strict=True))
 
 
 def _busy(delta: Reading, pools: list[int], slots: np.ndarray) -> float:

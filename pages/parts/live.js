@@ -172,8 +172,10 @@ function goTo(view, seconds) {
   }
   stretch(view);
   growCharts(view);
-  moveCursors(view);
+  timechart.point(film.moment);
   growLog(view);
+  const happened = film.marks.filter(({ at }) => at <= view.edge).length;
+  if (Math.min(happened, LINES_MAX) !== view.marked) markCharts(view);
   showClock(view);
 }
 
@@ -185,6 +187,7 @@ function stretch(view) {
   view.span = span;
   player.scrubber.max = span;
   buildMarks(view);
+  stretchCharts(view);
 }
 
 function showClock(view) {
@@ -426,7 +429,6 @@ function mount(parentElement) {
   view.resized = new ResizeObserver(() => {
     if (!view.data) return;
     if (Math.abs(view.map.clientWidth - view.place.width) >= 2) drawMap(view);
-    sizeCharts(view);
     goTo(view, view.film.moment);
   });
   view.resized.observe(view.map);
@@ -474,7 +476,6 @@ function changeRun(view, film) {
   view.send = send;
   buildNumbers(view);
   buildCharts(view);
-  sizeCharts(view);
   buildBreak(view);
   buildWhatIf(view);
   buildAfter(view);
@@ -508,8 +509,7 @@ function receive(view, data) {
     buildMarks(view);
     buildLog(view);
   }
-  if (rivalBefore !== film.rival?.id) redrawCharts(view, { forget: true });
-  else if (news || recoloured || film.rival) redrawCharts(view);
+  if (rivalBefore !== film.rival?.id || recoloured) changeLines(view);
   showForces(view);
   if (film.rival || rivalBefore) tellWhatIf(view);
   view.beside.textContent = film.rival ? `Dashed: the same run, but ${film.rival.label}` : '';
@@ -552,6 +552,9 @@ export default function live({ data, parentElement, setTriggerValue }) {
     cancelAnimationFrame(view.request);
     clearInterval(view.timer);
     view.resized.disconnect();
+    view.charts?.forEach(({ drawn }) => drawn.destroy());
+    timechart.point(null);
+    timechart.listen(() => {});
     views.delete(parentElement);
   };
 }

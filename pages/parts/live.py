@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import palette, state
+from pages.parts import palette, state, timechart
 from pages.parts.livestage import Stage
 
 _HERE = Path(__file__).parent
@@ -19,15 +19,14 @@ def _read(*names: str) -> str:
 def _percentiles() -> str:
     """Return the colours of percentiles and answers as CSS variables."""
     named = {**palette.PERCENTILES, "answered": palette.ANSWERED}
-    pairs = (f"--{name}:light-dark({light},{dark});" for name, (light, dark) in named.items())
-    return ".live{" + "".join(pairs) + "}"
+    return ".live{" + "".join(f"--{name}:{colour.css()};" for name, colour in named.items()) + "}"
 
 
 _component = st.components.v2.component(
     "strata_live",
     html=_read("live.html"),
-    css=_read("flowmap.css", "live.css") + _percentiles(),
-    js=_read("flowmap.js", "livecharts.js", "livepanel.js", "live.js"),
+    css=timechart.CSS + _read("flowmap.css", "live.css") + _percentiles(),
+    js=timechart.IMPORT + _read("flowmap.js", "livecharts.js", "livepanel.js", "live.js"),
 )
 
 KEY = "live"
@@ -71,5 +70,3 @@ def _hear() -> None:
     found: Stage | None = st.session_state.get(_STAGE)
     if ask and found:
         found.hear(ask)
-
-

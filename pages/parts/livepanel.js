@@ -110,7 +110,7 @@ function buildBreak(view) {
       ...faults.filter(({ layer }) => layer === index).map((fault) => faultRow(view, fault, list)),
     );
   };
-  [{ title: 'Whole', name: 'client' }, ...layers].forEach((layer, place) => {
+  [{ title: 'Network', name: 'client' }, ...layers].forEach((layer, place) => {
     const index = place - 1;
     if (!present[index]) return;
     const chip = make('button', { type: 'button', textContent: layer.title });
@@ -143,7 +143,7 @@ function showForces(view) {
 
 // A fault as a button that opens its form: what it does, for how long, how bad.
 function faultRow(view, fault, list) {
-  const row = make('div', { className: 'fault' });
+  const row = make('div', { className: fault.whyNot ? 'fault cannot' : 'fault' });
   const head = make('button', { type: 'button', textContent: fault.title });
   head.setAttribute('aria-expanded', 'false');
   row.append(head);

@@ -11,14 +11,11 @@ import math
 import time
 from typing import Any
 
-
 from engine import LAYERS, Knob, Live, Scenario, ScenarioError, catalogue
 from pages.parts import limits, sidebar
 from pages.parts.base import Base
 from pages.parts.livereport import report
 from pages.parts.liverows import Rows, node
-
-
 
 LIVE_SECONDS = 1800.0  # a run without a timeline of its own ends after half an hour
 AHEAD_MAX = 60.0  # simulated seconds that one answer may bring
@@ -83,11 +80,12 @@ class Stage:
         """Do what an ask wants: first what the person did, then go on up to a moment."""
         if ask.get("run") == self.id:
             self.known = Known(
-                self.id,
-                *(int(ask.get(name) or 0) for name in ("rows", "events")),
-                bool(ask.get("still")),
-                str(ask.get("rival") or ""),
-                int(ask.get("rivalRows") or 0),
+                run=self.id,
+                rows=int(ask.get("rows") or 0),
+                events=int(ask.get("events") or 0),
+                still=bool(ask.get("still")),
+                rival=str(ask.get("rival") or ""),
+                rival_rows=int(ask.get("rivalRows") or 0),
             )
         for act in ask.get("acts") or []:
             if act["number"] > self.heard and act.get("run") == self.id:

@@ -112,12 +112,14 @@ def test_a_restart_begins_again_with_the_same_numbers(server: str, page: Page) -
 
 
 def test_a_branch_is_drawn_beside_and_told_in_a_sentence(server: str, page: Page) -> None:
-    """ "What if" is the question a class asks; the answer is both lines and what they come to."""
+    """The question that a class asks is "what if"; the answer is both lines, and a sentence."""
     shown = LivePage(page).open(server).play_until(10).pause()
     shown.root.get_by_role("tab", name="What if").click()
     shown.root.get_by_label("had been").fill("1")
     shown.button("Rerun and compare").click()
-    expect(shown.root.locator(".said")).to_contain_text("requests failed instead of", timeout=ANSWER_MS)
+    expect(shown.root.locator(".said")).to_contain_text(
+        "requests failed instead of", timeout=ANSWER_MS
+    )
     expect(shown.root.locator(".beside")).to_contain_text("App servers 1 from the start")
     shown.button("Remove the dashed lines").click()
     expect(shown.root.locator(".beside")).to_have_text("", timeout=ANSWER_MS)
