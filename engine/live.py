@@ -8,6 +8,7 @@ from the start in which the same is done at the same moments, but for one knob.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -159,9 +160,9 @@ class Live:
         self.history.append(Action(self.now, "change", dict(changes)))
 
     def inject(self, fault: Mapping[str, Any]) -> None:
-        """Let a fault begin now.  Raises ScenarioError, and goes on as it was, if it makes no sense.
+        """Let a fault begin now; it has what one of the timeline has, its start apart.
 
-        `fault` has what a fault of the timeline has, its start apart: `do` and its own fields.
+        Raises ScenarioError, and goes on as it was, if it makes no sense here.
         """
         self.run.inject(fault)
         self.history.append(Action(self.now, "inject", dict(fault)))
@@ -257,7 +258,7 @@ class Gauge:
         started, answered, failed = ((after.journeys - before.journeys) / seconds).tolist()
         p50, p95, p99 = (quantiles(after.latency - before.latency, QUANTILES) * 1e3).tolist()
         flows = self._flows(after.visits - before.visits) / seconds
-        delta = Reading._make(map(np.subtract, after, before))
+        delta = Reading._make(map(operator.sub, after, before))
         return Frame(
             after.time,
             started,

@@ -65,7 +65,7 @@ def test_a_branch_in_which_nothing_differs_is_the_same_run() -> None:
 
 
 def test_a_branch_differs_in_its_knob_from_its_moment_on() -> None:
-    """A question about 0:08, such as "had I had two more servers", must leave all before 0:08 as it was."""
+    """A question about 0:08 must leave all before 0:08 as it was."""
     live = Live(shop())
     live.change("application.replicas", 1)
     frames = played(live, 20)
