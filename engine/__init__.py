@@ -9,6 +9,7 @@ from engine.errors import ScenarioError
 from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
+from engine.live import Frame, Live
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text
 from engine.result import Result, Summary
@@ -21,8 +22,10 @@ __all__ = [
     "LAYERS",
     "Fault",
     "FaultInfo",
+    "Frame",
     "Inspection",
     "Knob",
+    "Live",
     "PresetInfo",
     "Remedy",
     "Result",

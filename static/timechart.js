@@ -11,6 +11,7 @@
 //   data            [seconds, values of the first line, …]; null is a gap
 //   span            [first, last] second of the axis; null: as the data go
 //   top, step       upper end and steps of the scale; null: round numbers that hold all values
+//   clock           whether seconds are said as minutes and seconds
 //   shades, marks   [[from, to]] and [second] to be pointed out
 //
 // Colours are CSS colours, `var(…)` and `light-dark(…)` among them.  Styles: `timechart.css`.
@@ -21,6 +22,7 @@ const HEIGHT = 136; // of plot and time axis
 const SCALE_WIDTH = 42; // of the numbers on the left
 const AXIS_HEIGHT = 20;
 const STEPS = 5; // of the scale, at most
+const CLOCK = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400]; // seconds
 const DASHES = { solid: [], dashed: [6, 4], dotted: [2, 3] };
 
 const all = new Set();
@@ -167,9 +169,10 @@ function options(chart) {
         size: AXIS_HEIGHT,
         gap: 4,
         space: 40,
+        ...(chart.spec.clock && { incrs: CLOCK }),
         grid: { show: false },
         border: { show: true, width: 1, stroke: () => faint(chart, 0.5) },
-        values: (u, seconds) => seconds.map((at) => `${at} s`),
+        values: (u, seconds) => seconds.map((at) => (chart.spec.clock ? clock(at) : `${at} s`)),
       },
       {
         ...axis,
@@ -194,6 +197,10 @@ function options(chart) {
       setSize: [() => moveCursor(chart)],
     },
   };
+}
+
+function clock(seconds) {
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
 }
 
 // How a line is drawn, of what may differ from run to run.
@@ -316,7 +323,8 @@ function showTip(chart) {
   tip.style.display = index === null ? 'none' : '';
   if (index === null) return;
   tip.replaceChildren();
-  element('b', '', tip).textContent = `${Number(spec.data[0][index].toFixed(1))} s`;
+  const at = spec.data[0][index];
+  element('b', '', tip).textContent = spec.clock ? clock(at) : `${Number(at.toFixed(1))} s`;
   spec.lines.forEach((line, row) => {
     const value = spec.data[row + 1][index];
     key(line, tip);

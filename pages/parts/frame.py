@@ -17,6 +17,7 @@ def navigation() -> Page:
     return st.navigation(
         [
             st.Page("pages/playground.py", title="Playground", default=True),
+            st.Page("pages/live.py", title="Live"),
             st.Page("pages/traces.py", title="Traces"),
             st.Page("pages/scenario.py", title="Scenario"),
         ],

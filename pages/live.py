@@ -1,0 +1,13 @@
+"""Live: the system runs on while you watch it, break it and mend it."""
+
+import streamlit as st
+
+from engine import ScenarioError
+from pages.parts import live
+from pages.parts.frame import through_the_door
+
+through_the_door()
+try:
+    live.play(live.stage())
+except ScenarioError as error:
+    st.warning(f"{error}.  Move the slider back, and the run can begin.", icon="⚠️")
