@@ -12,6 +12,7 @@ from tests.truth.adapters import (
     data,
     databases,
     deliveries,
+    failures,
     messaging,
     networks,
     passive,
@@ -44,6 +45,7 @@ ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
     *data.ADAPTERS,
     *databases.ADAPTERS,
     *resilience.ADAPTERS,
+    *failures.ADAPTERS,
 ]
 
 
