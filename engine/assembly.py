@@ -9,7 +9,7 @@ import numpy as np
 from engine.distribution import Distribution
 from engine.errors import ScenarioError
 from engine.kernel.tables import NOBODY, VICTIMS, WATCHED, Keep, Policy, Sample
-from engine.layout import Layout, Station, label_hash
+from engine.layout import Layout, Station, Watch, label_hash
 
 __all__ = ["KEEPS", "Assembly", "Station", "label_hash"]
 
@@ -84,6 +84,7 @@ class Assembly(Layout):
                 ),
             )
         station.pools.extend(range(first, first + on))
+        self.laid[first] = laid
         return first
 
     def meter(self) -> int:
@@ -127,11 +128,15 @@ class Assembly(Layout):
             )
         *row, _ = self._rows["groups"][group]
         self._rows["groups"][group] = (*row, 1)
-        fails = max_fails if count > 1 else 0
-        for pool in range(first, first + count):
-            passive = (0, fails, fail_timeout_seconds, -1e18, -1e18)
-            ejection = (0, in_a_row, 0, ejection_seconds, ejected_max, -1e18, 0, 0)
-            self._watched[pool] = passive + ejection
+        rule = Watch(max_fails, fail_timeout_seconds, in_a_row, ejection_seconds, ejected_max)
+        self.watches[first] = rule, count
+
+    def panic(self, group: int, share: float) -> None:
+        """Let all servers of a group be picked when less than a share of them are up; 0: never.
+
+        Envoy's panic threshold, 0.5 by default ("Panic threshold", docs of its load balancing).
+        """
+        self.panics[group] = share
 
     def limit(self, rate: float, burst: float, clients: int = 1, window: float = 0.0) -> int:
         """Add limits of so many a second, one a client; return the first."""

@@ -14,6 +14,7 @@ from engine.kernel import tables
 from engine.kernel.tables import NOBODY
 from engine.kernel.world import World
 
+SPARE_REASONS = 16  # why requests fail as only faults know that are injected into a run
 TABLES = (
     "dists",
     "pools",
@@ -55,6 +56,23 @@ class Station:
     cpus: list[int] = field(default_factory=list)  # of each instance, where they are pools
 
 
+@dataclass(frozen=True)
+class Watch:
+    """How the servers of a group are watched: nginx's passive checks and Envoy's ejection."""
+
+    max_fails: int
+    fail_timeout_seconds: float
+    in_a_row: int
+    ejection_seconds: float
+    ejected_max: float
+
+    def write(self, peers: np.ndarray) -> None:
+        """Write the rules of so many servers into their rows."""
+        peers["max_fails"] = self.max_fails if len(peers) > 1 else 0
+        peers["timeout"], peers["row_max"] = self.fail_timeout_seconds, self.in_a_row
+        peers["rest"], peers["most"] = self.ejection_seconds, self.ejected_max
+
+
 class Layout:
     """Tables under construction."""
 
@@ -71,7 +89,9 @@ class Layout:
         self._sizes: Counter[str] = Counter()
         self._starts: list[int] = []
         self._known: dict[object, int] = {}
-        self._watched: dict[int, tuple[float, ...]] = {}  # pool -> its row of peers
+        self.laid: dict[int, int] = {}  # first pool of a block -> how many were laid out
+        self.watches: dict[int, tuple[Watch, int]] = {}  # first server -> rule, how many
+        self.panics: dict[int, float] = {}  # group -> the share below which all are picked
         self._meters = 0
         self._legs_max = 1
         self._publishes = 0
@@ -103,6 +123,7 @@ class Layout:
     ) -> World:
         """Return the arrays of a run that has not begun."""
         journeys = journeys_count
+        reasons_count += SPARE_REASONS
         places = tables.STRATA + reasons_count + 1
         traces = np.zeros((journeys, places), tables.Trace)
         traces["request"] = NOBODY
@@ -170,8 +191,10 @@ class Layout:
     def _peers(self) -> np.ndarray:
         """Return what is known of every pool's health."""
         peers = np.zeros(max(1, len(self._rows["pools"])), tables.Peer)
-        for pool, row in self._watched.items():
-            peers[pool] = row
+        for first, (rule, count) in self.watches.items():
+            watched = peers[first : first + count]
+            rule.write(watched)
+            watched["checked"] = watched["accessed"] = watched["until"] = -1e18
         return peers
 
     def _victims(self) -> np.ndarray:

@@ -1,9 +1,12 @@
 """The data plane as the control plane sees it: advance it, read it, change it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from engine.assembly import Station
+from engine.disturbances import Disturbance, Disturbances
+from engine.gates import Gates
 from engine.kernel.loop import (
     add_users,
     launch,
@@ -20,14 +23,17 @@ from engine.kernel.tables import NOBODY, VICTIMS, Keep, Sample
 from engine.kernel.watch import eject
 from engine.kernel.world import World
 from engine.layers.data import scattered
-from engine.layout import chained
+from engine.layers.servers import Servers
+from engine.layout import SPARE_REASONS
 from engine.program import Program
+from engine.room import TOKENS_MAX, Room, TooManyInFlightError
+from engine.scale import Scale
 
-TOKENS_MAX = 1 << 22  # requests in flight; beyond it the run stops with a clear word
-BY_TOKEN = ("tokens", "registers", "holds", "scopes", "spent", "leaves")
+__all__ = ["TOKENS_MAX", "Plane", "TooManyInFlightError"]
+
 # What a change may touch while a run goes on: parameters, never state.
 PARAMETERS = {
-    "steps": ("number", "dist"),
+    "steps": ("number", "dist", "jump"),
     "dists": ("family", "first", "count", "a", "b", "c"),
     "pools": ("slots", "room", "weight", "ceiling", "backup"),
     "groups": ("policy", "count", "draws"),
@@ -57,16 +63,20 @@ LAYOUT = {
 SHARED = ("lookups", "popularity", "starts")
 
 
-class TooManyInFlightError(Exception):
-    """More requests are in the system at once than the simulator holds."""
-
-
-class Plane:
+class Plane(Room):
     """One run of a program: its arrays, and exact access to them at any instant."""
 
     def __init__(self, program: Program, seed: int) -> None:
-        self.program = program
-        self.world = program.world(seed)
+        super().__init__(program, program.world(seed))
+        self.gates = Gates(self.world)
+        self.sizes = Scale(self)
+        self.disturbances = Disturbances(self.world, program)
+        self._out: dict[int, set[str]] = {}  # of each pool: why balancers leave it alone
+        self._owners = self.world.partitions["worker"].copy()  # what the program says
+        self.assigned: dict[int, list[int]] = {}  # channel -> pools that its partitions go to
+        self._own_reasons = len(program.reasons)
+        self._surge = 1.0
+        self._rates: dict[int, float] = {}  # source -> its rate without a surge
         for store, ttl_seconds in program.warm:
             self._fill(store, ttl_seconds)
         source = self.world.sources[0]
@@ -86,8 +96,13 @@ class Plane:
             self._make_room()
 
     def set_rate(self, per_second: float, source: int = 0) -> None:
-        """Change the rate of an open source; the rest of the gap at hand is stretched."""
+        """Change the rate of an open source; the rest of the gap at hand is stretched.
+
+        While there is a surge, the rate is so many times as high.
+        """
         row = self.world.sources[source]
+        self._rates[source] = per_second
+        per_second *= self._surge
         if row["rate"] == per_second:
             return
         done = (self.now - row["since"]) * max(0.0, row["rate"])
@@ -95,6 +110,18 @@ class Plane:
         row["since"], row["rate"] = self.now, per_second
         self._room_on_agenda()
         self._call(make_due, source)
+
+    def surge(self, factor: float) -> None:
+        """Let so many times as many requests come as are asked for, from now on; 1.0 ends it.
+
+        Closed sources have no rate: nothing changes for them.
+        """
+        if factor < 0:
+            raise ValueError(f"a surge of {factor} makes no sense; use 0 or more")
+        self._surge = factor
+        for source, row in enumerate(self.world.sources):
+            if row["rate"] >= 0:
+                self.set_rate(self._rates.get(source, float(row["rate"])), source)
 
     def has(self, name: str) -> bool:
         """Return whether the program has a place of this name."""
@@ -121,18 +148,195 @@ class Plane:
 
     def assign(self, channel: int, owners: Sequence[int]) -> None:
         """Give a channel's partitions to its workers, by number; NOBODY's messages wait."""
-        row = self.world.channels[channel]
-        first = int(row["first"])
-        stations = self.program.stations.values()
-        workers = next(station.pools for station in stations if station.channel == channel)
+        workers = self._crew(channel).pools
         pools = [NOBODY if owner == NOBODY else workers[owner] for owner in owners]
-        self.world.partitions["worker"][first : first + len(owners)] = pools
-        self._need(len(owners))
-        self._call(serve_channel, channel)
+        self.assigned[channel] = pools
+        self._hand_over(channel)
+        self.serve(channel)
 
-    def mark_up(self, pool: int, up: bool) -> None:
-        """Let balancers pick a server, or not; what it has in hand it finishes."""
-        self.world.pools["up"][pool] = int(up)
+    def serve(self, channel: int) -> None:
+        """Let a channel's idle workers take what waits."""
+        row, before = self.world.channels[channel], NOBODY
+        while row["waiting"] and row["waiting"] != before:
+            before = int(row["waiting"])
+            self._need(int(row["partitions"]))
+            self._call(serve_channel, channel)
+
+    def partitions_of(self, channel: int) -> int:
+        """Return how many partitions a channel has."""
+        return int(self.world.channels["partitions"][channel])
+
+    # ------------------------------------------------------------ faults
+
+    def crash(self, pools: Sequence[int], reason: str, *, redelivers: bool = True) -> int:
+        """Fail everyone who holds a slot of these pools or stands in their lines, now.
+
+        Their connections are reset: each is unwound to the innermost try that was opened before
+        the slot was taken, for the tries within a dead server die with it, and fails there for
+        this reason.  What they were at elsewhere goes on.  A worker's message goes back to the
+        head of its partition; where it was hidden for a time (`keeps`), when that is over.  With
+        `redelivers` off it has failed as any other: who acknowledges on receipt loses it.
+
+        The pools go on giving slots unless they are shut: shut them before.  Returns how many
+        have failed.
+        """
+        raise NotImplementedError
+
+    def shut(self, pools: Sequence[int], *, refuses: bool, reason: str = "") -> None:
+        """Give no slot of these pools any more; who holds one keeps it.
+
+        `refuses`: who comes is refused at once, as by a dead process, for this reason ("": the
+        one that the program gives for a full line); else they wait, as for a hung one, as long
+        as there is room.  Shut twice, a pool wants to be reopened twice.
+        """
+        self.gates.shut(pools, refuses=refuses)
+
+    def reopen(self, pools: Sequence[int], *, refuses: bool | None = None) -> None:
+        """Take back one `shut` of each pool, the latest (of that kind); let in who waits.
+
+        Raises ValueError if a pool is not shut.
+        """
+        opened = self.gates.reopen(pools, refuses=refuses)
+        self._let_in(opened)
+
+    def answers(self, pool: int) -> bool:
+        """Return whether a server answers a health check: it is not shut, nor stands still."""
+        if self.gates.is_shut(pool):
+            return False
+        for place in self.program.laid_out.values():
+            if not isinstance(place, Servers) or not place.shared:
+                continue
+            server = pool - place.first
+            if 0 <= server < place.laid:
+                return bool(self.world.processors["speed"][place.cpus + server] > 0.0)
+        return True
+
+    def disturb(
+        self,
+        rows: Sequence[int],
+        *,
+        factor: float = 1.0,
+        extra_seconds: float = 0.0,
+        loss: float = 0.0,
+        reason: str = "",
+        servers: Sequence[int] | None = None,
+    ) -> int:
+        """Let steps (`Program.rows`) take `factor` times as long and so much longer, or fail.
+
+        After that time they fail with probability `loss`.  With `servers`, only requests (and
+        messages) that hold a slot of one of these pools are disturbed.  The draws stay the same
+        draws.  Factors of several disturbances of a row are multiplied, extra seconds added, and
+        each loses what the others have left.  A look-up or a publish takes no time of its own,
+        so `factor` means nothing there.  Returns a handle for `calm`.
+        """
+        code = self.reason(reason) if reason else 0
+        return self.disturbances.add(
+            Disturbance(
+                tuple(rows),
+                factor,
+                extra_seconds,
+                loss,
+                code,
+                None if servers is None else tuple(servers),
+            )
+        )
+
+    def bypass(
+        self, stores: Sequence[int], *, register: str = "", value: int = 0, reason: str = ""
+    ) -> int:
+        """Let look-ups in these stores find nothing, and let nobody store or forget a key.
+
+        What a store holds stays (`empty` it if its memory is gone).  Such a look-up counts as a
+        get and as bypassed: gets = hits + misses + bypassed.  With `register`, only tokens whose
+        register of that name has this value: the keys of one node of a cluster.  Returns a
+        handle for `calm`.
+        """
+        raise NotImplementedError
+
+    def calm(self, handle: int) -> None:
+        """End a disturbance, or a bypass; KeyError if it has ended before."""
+        self.disturbances.remove(handle)
+
+    def reason(self, text: str) -> int:
+        """Return the code of a reason for failure; a run has room for a few of its own."""
+        reasons = self.program.reasons
+        if text in reasons:
+            return reasons[text]
+        if len(reasons) == self._own_reasons + SPARE_REASONS:
+            return len(reasons)  # the last one stands for what else there is
+        return self.program.reason(text)
+
+    # ------------------------------------------------------------ counts
+
+    def scale(self, name: str, count: int) -> None:
+        """Let a service, or a kind of worker, have `count` servers from now on.
+
+        Servers that go finish what they have in hand; their partitions go to the others at once.
+        It stands over the program's count until a change says another.  Raises KeyError for an
+        unknown name and ValueError for a count that is not 1 to `scale_max`.
+        """
+        self.sizes.set(name, count)
+
+    def scale_max(self, name: str) -> int:
+        """Return how many servers a service, or workers a kind, can have in this run."""
+        return self.sizes.most(name)
+
+    def scaled(self, name: str) -> int:
+        """Return how many servers a service has now, or workers a kind."""
+        return self.sizes.station(name).instances
+
+    def server_seconds(self, name: str) -> float:
+        """Return the time integral of `scaled` since the start: what is paid for."""
+        return self.sizes.seconds(name)
+
+    def mark_up(self, pool: int, up: bool, by: str = "") -> None:
+        """Let balancers pick a server, or not; what it has in hand it finishes.
+
+        Several may have a say, each under a name: it is picked when nobody has marked it down.
+        Below a group's panic threshold (`Program.panic`) all its servers are picked.
+        """
+        reasons = self._out.setdefault(pool, set())
+        if up:
+            reasons.discard(by)
+        else:
+            reasons.add(by)
+        self._settle_up(pool)
+
+    def is_up(self, pool: int) -> bool:
+        """Return whether nobody has marked a server down, panic or not."""
+        return not self._out.get(pool)
+
+    def _settle_up(self, pool: int) -> None:
+        """Write whether a server is picked, and what that means for those it stands among."""
+        up = self.world.pools["up"]
+        up[pool] = int(self.is_up(pool))
+        for group, share in self.program.panics.items():
+            first, count = (int(self.world.groups[name][group]) for name in ("first", "count"))
+            if first <= pool < first + count:
+                well = [self.is_up(other) for other in range(first, first + count)]
+                panic = sum(well) < share * count
+                up[first : first + count] = [panic or each for each in well]
+
+    def _crew(self, channel: int) -> Station:
+        """Return the station of a channel's workers."""
+        stations = self.program.stations.values()
+        return next(station for station in stations if station.channel == channel)
+
+    def _hand_over(self, channel: int) -> None:
+        """Write who a channel's partitions were given to."""
+        first, owners = int(self.world.channels["first"][channel]), self.assigned[channel]
+        self.world.partitions["worker"][first : first + len(owners)] = owners
+
+    def _let_in(self, pools: Sequence[int]) -> None:
+        """Let who waits for these pools in, and workers take messages."""
+        for pool in pools:
+            row = self.world.pools[pool]
+            self._need(max(0, min(int(row["waiting"]), int(row["slots"] - row["busy"]))))
+            self._call(serve_line, pool)
+        for channel in range(len(self.program.channels)):
+            self.serve(channel)
+
+    # ------------------------------------------------------------ state
 
     def eject(self, pool: int, first: int, count: int) -> None:
         """Eject a server, one of `count` from `first` on, unless too many are."""
@@ -164,14 +368,29 @@ class Plane:
                 getattr(self.world, name)[field] = getattr(fresh, name)[field]
         self.world.replace("samples", fresh.samples)
         self.world.replace("chances", fresh.chances)
+        own = list(self.program.reasons)[self._own_reasons :]
         self.program = program
-        for index in np.flatnonzero(self.world.pools["waiting"]):
-            self._need(1)
-            self._call(serve_line, int(index))
-        for channel in range(len(program.channels)):
-            self._need(len(self.world.partitions))
-            self._call(serve_channel, channel)
+        self._keep_what_stands_over(fresh, own)
+        self._let_in([int(index) for index in np.flatnonzero(self.world.pools["waiting"])])
         return True
+
+    def _keep_what_stands_over(self, fresh: World, reasons: list[str]) -> None:
+        """Lay over new parameters what was decided in the run: faults, counts, owners."""
+        for reason in reasons:
+            self.program.reason(reason)
+        self.gates.take_over(fresh)
+        self.disturbances.program = self.program
+        for channel in list(self.assigned):
+            row = self.world.channels[channel]
+            places = slice(int(row["first"]), int(row["first"] + row["partitions"]))
+            if np.array_equal(self._owners[places], fresh.partitions["worker"][places]):
+                self._hand_over(channel)
+            else:
+                del self.assigned[channel]
+        self._owners = fresh.partitions["worker"].copy()
+        self.sizes.take_over()
+        for pool in self._out:
+            self._settle_up(pool)
 
     def _laid_out_as(self, fresh: World) -> bool:
         """Return whether two worlds have the same places in the same tables."""
@@ -185,11 +404,6 @@ class Plane:
                 for field in fields
             )
         )
-
-    def _call(self, function: Callable[..., object], *arguments: object) -> object:
-        # Wrapping 64-bit products are what a generator is made of; interpreted, numpy warns.
-        with np.errstate(over="ignore"):
-            return function(*arguments, self.world)
 
     def _fill(self, index: int, ttl_seconds: float) -> None:
         """Fill a store with its most popular keys, their remaining lives spread evenly."""
@@ -222,46 +436,3 @@ class Plane:
     def _add_users(self, source: int, count: int) -> None:
         self._need(count)
         self._call(add_users, source, 0, count)
-
-    def _need(self, count: int) -> None:
-        while self.world.clock["spare"][0] < count + self.program.reserve:
-            self._make_room(tokens=True)
-        self._room_on_agenda(count)
-
-    def _make_room(self, tokens: bool = False) -> None:
-        """Double the tables of tokens or messages, whichever is short."""
-        world, clock = self.world, self.world.clock[0]
-        if not tokens and clock["pending"] + self.program.reserve > len(world.due):
-            self._room_on_agenda()
-        elif tokens or clock["spare"] < self.program.reserve:
-            size = len(world.tokens)
-            if size >= TOKENS_MAX:
-                raise TooManyInFlightError
-            for name in BY_TOKEN:
-                world.replace(name, grown(getattr(world, name), 2 * size))
-            chained(world.tokens[size:], size)
-            world.tokens["behind"][-1] = clock["free"]
-            clock["free"] = np.int32(size)
-            clock["spare"] += size
-        else:
-            size = len(world.messages)
-            world.replace("messages", grown(world.messages, 2 * size))
-            chained(world.messages[size:], size)
-            world.messages["behind"][-1] = clock["free_message"]
-            clock["free_message"] = size
-            clock["spare_messages"] += size
-
-    def _room_on_agenda(self, count: int = 0) -> None:
-        """Make the agenda hold `count` more: besides an event a token it has stale ones."""
-        world = self.world
-        while world.clock["pending"][0] + count + self.program.reserve > len(world.due):
-            for name in ("due", "order", "who"):
-                table = getattr(world, name)
-                world.replace(name, grown(table, 2 * len(table)))
-
-
-def grown(table: np.ndarray, size: int) -> np.ndarray:
-    """Return a table with the same rows and room for more."""
-    new = np.zeros((size, *table.shape[1:]), table.dtype)
-    new[: len(table)] = table
-    return new

@@ -30,6 +30,7 @@ WAITING, WORKING, NETWORK = 0, 1, 2
 KINDS = ("waiting", "working", "network")
 JITTER: dict[Jitter, int] = {"none": 0, "full": 1, "equal": 2, "decorrelated": 3}
 ABOUT = {"user": About.USER, "request": About.REQUEST, "newest": About.NEWEST}
+DISTURBABLE = (Op.HOLD, Op.SHARE, Op.GET, Op.PUBLISH)
 REASONS = {
     "timed out": Reason.TIMED_OUT,
     "queue full": Reason.REFUSED,
@@ -55,6 +56,7 @@ class Program(Assembly):
         super().__init__()
         self.nodes: list[Node] = []
         self.node_of: list[int] = []  # of each step
+        self.whats: list[str] = []  # of each step: what its draws are called
         self.entries: list[tuple[int, str, str]] = []  # (row, from station, to station)
         self.reasons: dict[str, int] = dict(REASONS)
         self.journeys: list[str] = []
@@ -156,6 +158,7 @@ class Program(Assembly):
             self._seen[label] += 1
             self._steps[-1]["label"] = label_hash(f"{label}#{self._seen[label]}")
         self.node_of.append(self._node)
+        self.whats.append(what)
         return len(self._steps) - 1
 
     def _count(self, op: Op) -> None:
@@ -340,12 +343,48 @@ class Program(Assembly):
         """Return what a step does."""
         return int(self._steps[row]["op"])
 
+    def rows(
+        self,
+        station: str | None = None,
+        kind: int | None = None,
+        what: str | None = None,
+        layer: str | None = None,
+    ) -> list[int]:
+        """Return the rows that `Plane.disturb` can disturb: time, look-ups, messages.
+
+        Those of a station or a layer by name, of one kind (WAITING, WORKING, NETWORK), or whose
+        draws are called `what`, such as "cpu", "publish" or "read hop"; None: of any.
+        """
+        return [
+            row
+            for row, step in enumerate(self._steps)
+            if step["op"] in DISTURBABLE
+            and (station is None or self.station_of(row) == station)
+            and (layer is None or self.station_of(row).split(".")[0] == layer)
+            and (kind is None or self.kind_of(row) == kind)
+            and (what is None or self.whats[row] == what)
+        ]
+
+    def station_of(self, row: int) -> str:
+        """Return the name of the station that a step belongs to."""
+        return self.nodes[self.node_of[row]].station
+
+    def shape(self) -> list[list[float | None]]:
+        """Return what of the steps no change may touch; how many are watched is a number."""
+        return [
+            [
+                None if name == "jump" and step["op"] == Op.OUTCOME else step.get(name)
+                for name in SHAPE
+            ]
+            for step in self._steps
+        ]
+
     def same_shape(self, other: Program) -> bool:
         """Return whether two programs differ in numbers only, so that one run can go on."""
         return (
-            [[step.get(name) for name in SHAPE] for step in self._steps]
-            == [[step.get(name) for name in SHAPE] for step in other._steps]
+            self.shape() == other.shape()
             and self.named == other.named
+            and list(self.reasons)[: len(other.reasons)] == list(other.reasons)
             and all(len(rows) == len(other._rows[name]) for name, rows in self._rows.items())
         )
 

@@ -8,7 +8,7 @@ from engine.kernel import tables
 from engine.kernel.loop import open_source
 from engine.kernel.tables import TABLES
 from engine.kernel.world import World
-from engine.plane import grown
+from engine.room import grown
 from tests.workshop import alike, constant, exponential, outcome, plane_of, program_of
 
 ROWS = {name: dtype for name, (dtype, _) in TABLES.items() if getattr(dtype, "names", None)}
