@@ -135,6 +135,7 @@ class ControlPlane:
     scenario: Scenario
     env: simpy.Environment
     plane: Any
+    metrics: Any
 
     def scrape(self) -> None:
         """Read all metrics."""

@@ -6,7 +6,7 @@ Nothing here grows with the number of requests.
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -39,16 +39,53 @@ class Scrape(NamedTuple):
 
     time: float
     seconds: float  # since the scrape before
+    requests: tuple[int, int, int]  # started, answered, failed, since the start
+    asked_total: np.ndarray  # by meter, since the start
+    failed_total: np.ndarray
     asked: np.ndarray  # by meter
     failed: np.ndarray
     busy_seconds: np.ndarray  # by pool
     busy: np.ndarray
     waiting: np.ndarray
+    slots: np.ndarray
+    up: np.ndarray
     gets: np.ndarray  # by store
     hits: np.ndarray
     queued: np.ndarray  # by channel
-    bins: np.ndarray  # where the flattened histograms of stays have grown
+    bins: np.ndarray  # where the flattened histograms have grown: of stays, then of all latency
     counts: np.ndarray  # by how much
+    gauges: dict[tuple[str, str], float]  # (name, station) -> what a component says of itself
+
+
+class Exposed(NamedTuple):
+    """The counters that a scrape reads; the others are for those who see everything."""
+
+    time: float
+    requests: tuple[int, int, int]
+    asked: np.ndarray
+    failed: np.ndarray
+    busy_area: np.ndarray
+    gets: np.ndarray
+    hits: np.ndarray
+
+    @classmethod
+    def of(cls, plane: Plane) -> Exposed:
+        """Read them, with time integrals brought up to now."""
+        world, now = plane.world, plane.now
+        pools, journeys, meters = world.pools, world.journeys, world.meters
+        return cls(
+            now,
+            (
+                int(journeys["started"].sum()),
+                int(journeys["answered"].sum()),
+                int(journeys["failed"].sum()),
+            ),
+            meters["asked"].copy(),
+            meters["failed"].copy(),
+            pools["busy_area"] + pools["busy"] * (now - pools["last"]),
+            world.stores["gets"].copy(),
+            world.stores["hits"].copy(),
+        )
 
 
 class Baseline(NamedTuple):
@@ -71,9 +108,12 @@ class Recorder:
         self.snapshots: list[Snapshot] = []
         self.windows: list[np.ndarray] = []  # histogram of latency in each window
         self.events: list[tuple[float, str, str, str]] = []
-        self.scrapes: deque[Scrape] = deque(maxlen=SCRAPES_KEPT)
+        self.scrapes: list[Scrape] = []  # the last SCRAPES_KEPT, the newest at the end
+        self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
         self.baseline = self._baseline()
-        self._scraped = self.counters(), self.plane.world.stays.ravel().copy()
+        self._seen = Exposed.of(self.plane)
+        self._histograms = self._all_histograms()
+        self._grown = np.zeros_like(self._histograms)
 
     def snapshot(self) -> None:
         """Note all counters, and the latency quantiles of the window that ends now."""
@@ -84,27 +124,48 @@ class Recorder:
 
     def scrape(self) -> None:
         """Note what a scrape sees; old ones are dropped, as retention does."""
-        (before, stays_before), after = self._scraped, self.counters()
-        stays = self.plane.world.stays.ravel()
-        grown = stays - stays_before
-        bins = np.flatnonzero(grown)
+        before, after = self._seen, Exposed.of(self.plane)
+        bins = self._bins_grown()
+        pools, channels = self.plane.world.pools, self.plane.world.channels
         self.scrapes.append(
             Scrape(
                 time=after.time,
                 seconds=max(1e-9, after.time - before.time),
-                asked=after.meters["asked"] - before.meters["asked"],
-                failed=after.meters["failed"] - before.meters["failed"],
-                busy_seconds=after.pools["busy_area"] - before.pools["busy_area"],
-                busy=after.pools["busy"].copy(),
-                waiting=after.pools["waiting"].copy(),
-                gets=after.stores["gets"] - before.stores["gets"],
-                hits=after.stores["hits"] - before.stores["hits"],
-                queued=after.channels["waiting"].copy(),
+                requests=after.requests,
+                asked_total=after.asked,
+                failed_total=after.failed,
+                asked=after.asked - before.asked,
+                failed=after.failed - before.failed,
+                busy_seconds=after.busy_area - before.busy_area,
+                busy=pools["busy"].copy(),
+                waiting=pools["waiting"].copy(),
+                slots=pools["slots"].copy(),
+                up=pools["up"].copy(),
+                gets=after.gets - before.gets,
+                hits=after.hits - before.hits,
+                queued=channels["waiting"].copy(),
                 bins=bins.astype(np.int32),
-                counts=grown[bins].astype(np.int32),
+                counts=self._grown[bins].astype(np.int32),
+                gauges={place: float(read()) for place, read in self.gauges.items()},
             )
         )
-        self._scraped = after, stays.copy()
+        del self.scrapes[:-SCRAPES_KEPT]
+        self._seen = after
+
+    def _all_histograms(self) -> np.ndarray:
+        """Return the histograms of stays by meter, and of all requests' latency, end to end."""
+        world = self.plane.world
+        return np.concatenate([world.stays.ravel(), world.latency.sum(axis=0)])
+
+    def _bins_grown(self) -> np.ndarray:
+        """Return where histograms have grown since this was asked last; `_grown` says how much."""
+        world, known, grown = self.plane.world, self._histograms, self._grown
+        split = len(known) - BINS
+        np.subtract(world.stays.ravel(), known[:split], out=grown[:split])
+        np.subtract(world.latency.sum(axis=0), known[split:], out=grown[split:])
+        bins = np.flatnonzero(grown)
+        known[bins] += grown[bins]
+        return bins
 
     def start_measuring(self) -> None:
         """Leave out of all figures what has happened so far."""

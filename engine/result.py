@@ -297,7 +297,7 @@ class Result(Measured):
         """What those on call saw: metrics as scraped, a row a scrape and station."""
         rows: list[dict[str, object]] = []
         for scrape in self._scrapes:
-            stays = np.zeros_like(self._stays)
+            stays = np.zeros((len(self._stays) + 1, BINS), np.int64)
             stays.ravel()[scrape.bins] = scrape.counts
             seen = quantiles(stays, QUANTILES) * 1e3
             rows.extend(

@@ -15,6 +15,7 @@ import simpy
 from engine.component import ControlPlane
 from engine.errors import ScenarioError
 from engine.kernel.compile import FOLDER
+from engine.metrics import Metrics
 from engine.plane import TOKENS_MAX, Plane, TooManyInFlightError
 from engine.record import Recorder
 from engine.result import Result
@@ -48,6 +49,7 @@ class Simulation(ControlPlane):
         self.plane = Plane(scenario.program(), seed)
         self.env = Clockwork(self.plane)
         self.recorder = Recorder(self.plane, scenario)
+        self.metrics = Metrics(self.recorder)
         for _, layer in scenario.layers():
             for process in layer.tend(self):
                 self.env.process(process)

@@ -36,11 +36,11 @@ ROWS = [
         "engine.policy",
         "engine.program",
     ),
-    ("engine.hashing", "engine.policy", "engine.theory"),
+    ("engine.hashing", "engine.hpa", "engine.policy", "engine.promql", "engine.theory"),
     ("engine.kernel",),
 ]
 FACE = 1
-PURE = ("engine.hashing", "engine.policy", "engine.theory")
+PURE = ("engine.hashing", "engine.hpa", "engine.policy", "engine.promql", "engine.theory")
 
 LINES_MAX = 450
 KERNEL_MAY_IMPORT = {"engine", "llvmlite", "numba", "numpy"} | set(sys.stdlib_module_names)

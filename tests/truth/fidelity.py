@@ -26,6 +26,8 @@ TITLES = {
     "data": "Data",
     "resilience": "Resilience",
     "failures": "Failures",
+    "hpa": "Autoscaler: Kubernetes",
+    "prometheus": "Alerts: Prometheus",
 }
 INTRODUCTION = """\
 # Fidelity

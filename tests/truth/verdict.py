@@ -13,10 +13,12 @@ from tests.truth.adapters import (
     databases,
     deliveries,
     failures,
+    hpa,
     messaging,
     networks,
     passive,
     processors,
+    prometheus,
     queues,
     resilience,
     stores,
@@ -46,6 +48,8 @@ ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
     *databases.ADAPTERS,
     *resilience.ADAPTERS,
     *failures.ADAPTERS,
+    *hpa.ADAPTERS,
+    *prometheus.ADAPTERS,
 ]
 
 
