@@ -132,10 +132,11 @@ class Step(Frozen):
 class ControlPlane:
     """What a process of the control plane may see and do; `run.Simulation` is one."""
 
-    scenario: Scenario
+    scenario: Scenario  # as it is now; what is planned stands in the run's timeline
     env: simpy.Environment
     plane: Any
     metrics: Any
+    spikes: list[float]  # by how much traffic is multiplied, one for each spike
 
     def scrape(self) -> None:
         """Read all metrics."""

@@ -14,6 +14,7 @@ import simpy
 
 from engine.component import ControlPlane
 from engine.errors import ScenarioError
+from engine.faults import Fault, Timeline, parse_fault, turned, without_plan
 from engine.kernel.compile import FOLDER
 from engine.metrics import Metrics
 from engine.plane import TOKENS_MAX, Plane, TooManyInFlightError
@@ -34,6 +35,16 @@ class Clockwork(simpy.Environment):
         super().__init__()
         self.plane = plane
 
+    def play(self, until: float) -> None:
+        """Play all that is due before a time; what is due at it comes when time goes on.
+
+        `run(until=…)` would stop beside that time by the last bit of a difference.
+        """
+        while self.peek() < until:
+            self.step()
+        self.plane.advance(until)
+        self._now = until
+
     def step(self) -> None:
         """Bring the data plane to the next control event, then let that happen."""
         self.plane.advance(self.peek())
@@ -43,13 +54,17 @@ class Clockwork(simpy.Environment):
 class Simulation(ControlPlane):
     """A run that can be advanced, looked at, changed, and advanced again."""
 
+    env: Clockwork
+
     def __init__(self, scenario: Scenario, seed: int = 7) -> None:
-        self.scenario = scenario
+        self.scenario = without_plan(scenario)
         self.seed = seed
+        self.spikes = []
         self.plane = Plane(scenario.program(), seed)
         self.env = Clockwork(self.plane)
         self.recorder = Recorder(self.plane, scenario)
         self.metrics = Metrics(self.recorder)
+        self.timeline = Timeline(self, scenario, self._turn)
         for _, layer in scenario.layers():
             for process in layer.tend(self):
                 self.env.process(process)
@@ -64,8 +79,7 @@ class Simulation(ControlPlane):
         if until <= self.env.now:
             return
         try:
-            self.env.run(until=until)
-            self.plane.advance(until)
+            self.env.play(until)
         except TooManyInFlightError:
             raise ScenarioError(
                 f"at {self.plane.now:.1f} s more than {TOKENS_MAX:,} requests are in the system"
@@ -78,7 +92,36 @@ class Simulation(ControlPlane):
 
     def change_all(self, changes: Mapping[str, Any]) -> None:
         """Turn several knobs at once."""
-        scenario = self.scenario.change(changes)
+        self._be_here()
+        self.timeline.change(changes)
+
+    def inject(self, fault: Fault | Mapping[str, Any]) -> Fault:
+        """Let something go wrong now, such as {"do": "kill_server", "length_seconds": 30}.
+
+        Raises ScenarioError in one line if that cannot be: a part that is off or does not exist,
+        what is down already, or will be by plan.  The run goes on either way.
+        """
+        self._be_here()
+        return self.timeline.inject(parse_fault(fault))
+
+    def mend(self, number: int) -> None:
+        """End the `number`-th of `timeline.in_force` now, from 0 on."""
+        self._be_here()
+        self.timeline.mend(number)
+
+    def recorded(self) -> Scenario:
+        """Return the scenario as it started with all that was done on its timeline.
+
+        Played with the same seed it gives the same result to the last bit.
+        """
+        return self.timeline.recorded()
+
+    def _be_here(self) -> None:
+        """Play what is due at the very start: nothing is done before it."""
+        self.plane.advance(self.env.now)
+
+    def _turn(self, changes: Mapping[str, Any]) -> None:
+        scenario = turned(self.scenario, changes)
         if not self.plane.adopt(scenario.program()):
             names = ", ".join(changes)
             raise ScenarioError(
@@ -101,8 +144,13 @@ class Simulation(ControlPlane):
         self.recorder.scrape()
 
     def result(self) -> Result:
-        """Return what has come out so far."""
-        return Result(self.scenario, self.seed, self.recorder)
+        """Return what has come out so far; its scenario has what was planned from the start."""
+        plan = self.timeline.started
+        scenario = self.scenario
+        if plan.faults or plan.changes:
+            planned = {"faults": plan.faults, "changes": plan.changes}
+            scenario = scenario.model_copy(update=planned)
+        return Result(scenario, self.seed, self.recorder)
 
     def _record(self) -> Generator[Any, Any, Any]:
         window = self.scenario.duration_seconds / WINDOWS
