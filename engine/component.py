@@ -98,6 +98,9 @@ class Layer(Component):
         """Yield what this layer costs."""
         return iter(())
 
+    def adopted(self, run: ControlPlane) -> None:
+        """Do again what a run has done to parameters here: a turned knob has set them anew."""
+
     def figures(self, result: Measured) -> Iterator[Figure]:
         """Yield what else there is to know of this layer after a run; nothing by default."""
         return iter(())
@@ -137,6 +140,7 @@ class ControlPlane:
     plane: Any
     metrics: Any
     spikes: list[float]  # by how much traffic is multiplied, one for each spike
+    memory: dict[str, Any]  # what components know of this run, each under a name of its own
 
     def scrape(self) -> None:
         """Read all metrics."""
@@ -144,6 +148,10 @@ class ControlPlane:
 
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""
+        raise NotImplementedError
+
+    def tally(self, name: str, amount: float) -> None:
+        """Count something for a layer's figures, under a name."""
         raise NotImplementedError
 
 

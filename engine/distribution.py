@@ -64,6 +64,24 @@ class Distribution(Frozen):
         assert family is not None
         return family.mean_ms
 
+    def drawn_ms(self, rng: np.random.Generator) -> float:
+        """Draw one value in milliseconds, for the control plane."""
+        (family, count, a, b, c), samples = self.row(1e3)
+        if family == Family.CONSTANT:
+            return a
+        if family == Family.EMPIRICAL:
+            return float(np.interp(rng.uniform() * (count - 1), np.arange(count), samples))
+        if family == Family.BIMODAL:
+            mean = b if rng.uniform() < c else a
+            return mean * rng.exponential() if count else mean
+        draws = {
+            Family.EXPONENTIAL: lambda: rng.exponential(a),
+            Family.LOGNORMAL: lambda: rng.lognormal(a, b),
+            Family.UNIFORM: lambda: rng.uniform(a, b),
+            Family.ERLANG: lambda: rng.gamma(count, a / max(1, count)),
+        }
+        return float(draws[Family(family)]())
+
     def row(
         self, scale: float = 1.0
     ) -> tuple[tuple[int, int, float, float, float], tuple[float, ...]]:

@@ -36,6 +36,7 @@ class Measured:
             self._windows.append(plane.world.window.astype(np.int32))
         self._scrapes = list(recorder.scrapes)
         self._events = list(recorder.events)
+        self._tallies = dict(recorder.tallies)
         self._latency = plane.world.latency - self._base.latency
         self._shares = plane.world.shares - self._base.shares
         self._waits = plane.world.waits - self._base.waits
@@ -82,6 +83,10 @@ class Measured:
     def grown(self, table: str) -> dict[str, np.ndarray]:
         """Return what the counters of a table grew by while measuring, for a layer's figures."""
         return self._delta(table)
+
+    def tallied(self, name: str) -> float:
+        """Return what the control plane has counted under a name, warm-up included."""
+        return self._tallies.get(name, 0.0)
 
     def visited(self, name: str, behind: int = 0) -> int:
         """Return how often steps were walked while measuring that a component laid out as `name`.

@@ -135,10 +135,13 @@ class Plane(Room):
         ledger["opened"] = self.now
         return seen
 
-    def launch(self, name: str, count: int) -> None:
-        """Let `count` errands of the control plane's own walk from a named step on."""
+    def launch(self, name: str, count: int, first: int = 0) -> None:
+        """Let `count` errands of the control plane's own walk from a named step on.
+
+        Their keys are numbers from `first` on.
+        """
         self._need(count)
-        for index in range(count):
+        for index in range(first, first + count):
             self._call(launch, self.program.named[name], index, 0)
 
     def set_speed(self, processor: int, speed: float) -> None:

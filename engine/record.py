@@ -6,6 +6,7 @@ Nothing here grows with the number of requests.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -110,6 +111,7 @@ class Recorder:
         self.events: list[tuple[float, str, str, str]] = []
         self.scrapes: list[Scrape] = []  # the last SCRAPES_KEPT, the newest at the end
         self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
+        self.tallies: defaultdict[str, float] = defaultdict(float)  # what the control plane counts
         self.baseline = self._baseline()
         self._seen = Exposed.of(self.plane)
         self._histograms = self._all_histograms()

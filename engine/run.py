@@ -62,6 +62,7 @@ class Simulation(ControlPlane):
         self.spikes = []
         self.plane = Plane(scenario.program(), seed)
         self.env = Clockwork(self.plane)
+        self.memory = {}
         self.recorder = Recorder(self.plane, scenario)
         self.metrics = Metrics(self.recorder)
         self.timeline = Timeline(self, scenario, self._turn)
@@ -128,6 +129,8 @@ class Simulation(ControlPlane):
                 f"{names} alters the structure of a running system; start a new run with it"
             )
         self.scenario = scenario
+        for _, layer in scenario.layers():
+            layer.adopted(self)
         client = scenario.client
         if client.arrivals == "open":
             seed = int(self.plane.world.clock["seed"][0])
@@ -138,6 +141,10 @@ class Simulation(ControlPlane):
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""
         self.recorder.events.append((float(self.env.now), kind, station, text))
+
+    def tally(self, name: str, amount: float) -> None:
+        """Count something for a layer's figures, under a name."""
+        self.recorder.tallies[name] += amount
 
     def scrape(self) -> None:
         """Read all metrics, as Prometheus would."""

@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.assembly import Station
-from engine.component import Component, ControlPlane, Inner, Layer, Line, knob
+from engine.component import ControlPlane, Figure, Inner, Layer, Line, knob
 from engine.distribution import Distribution, Time, Uniform
 from engine.kernel.tables import Op
+from engine.layers.buffer import WriteBuffer
+from engine.layers.cachenodes import (
+    BUFFER,
+    READ,
+    SESSIONS,
+    Bypass,
+    Gone,
+    WarmUp,
+    back,
+    down,
+    forget,
+    goes_on,
+    lost_figure,
+    pools_of,
+    reason_of,
+)
 from engine.layers.hashslots import nodes_of
 from engine.layers.near import NearCache
 from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
+    from engine.measured import Measured
     from engine.scenario import Scenario
 
 PolicyName = Literal["lru", "fifo", "random", "redis_lru", "redis_lfu", "static"]
-
-
-class WriteBuffer(Component):
-    """A write-behind buffer: counts in memory now, in the database at the next flush.
-
-    What has not been flushed when the cache crashes is lost.
-    """
-
-    flush_seconds: float = knob(
-        5.0,
-        "Flush every",
-        unit="s",
-        low=0.1,
-        high=3600,
-        step=1,
-        help="How often the buffer is written to the database.",
-    )
-    batch: int = knob(
-        500,
-        "Rows a write",
-        low=1,
-        high=100_000,
-        step=100,
-        help="Keys that one database write takes.",
-    )
 
 
 class Cache(Layer):
@@ -229,10 +222,20 @@ class Cache(Layer):
         slider_high=300,
         help="When the cache restarts empty, as without persistence; unflushed writes are lost.",
     )
+    bypass: Bypass = Bypass()
+    warm_up: WarmUp = WarmUp()
     near: NearCache = NearCache()
     buffer: WriteBuffer = WriteBuffer()
 
-    def ask(self, program: Program, station: Station, what: str, wait: bool = True) -> None:
+    def ask(self, program: Program, station: Station, what: str, wait: bool = True) -> list[int]:
+        """Emit one command; return the rows of those who go past a node that does not answer.
+
+        They are to be patched with where to go on without an answer; empty if all have failed.
+        """
+        command = functools.partial(self.command, program, station, what, wait)
+        return self.bypass.emit(program, command)
+
+    def command(self, program: Program, station: Station, what: str, wait: bool = True) -> None:
         """Emit one command: there and back, and its turn on the single thread of its key's node.
 
         A command whose answer nobody waits for goes out behind the one before it (pipelining).
@@ -242,7 +245,13 @@ class Cache(Layer):
         if wait:
             program.hold(f"{what} hop", self.hop, NETWORK)
         node = program.register("cache node") if self.nodes > 1 else 0
-        program.step(Op.SEIZE, kind=WAITING, site=station.pools[0], by=node)
+        program.step(
+            Op.SEIZE,
+            kind=WAITING,
+            site=station.pools[0],
+            by=node,
+            reason=reason_of(program, station),
+        )
         program.hold(what, self.command_time)
         program.chance(
             f"{what} is slow", self.slow_share, lambda: program.hold(f"{what} slow", self.slow_time)
@@ -269,16 +278,17 @@ class Cache(Layer):
         """
         station, name = self.station(program), f"cache {dataset}"
         keys = scenario.datasets[dataset].keys
-        self._agree_on_crash(program)
+        self.agree_on_crash(program)
         if name not in program.named:
             share = scenario.room_for(dataset, "lookup", self.capacity)
             program.named[name] = program.store(
                 station, keys, share, self._life(), self.warm, **self._keeping()
             )
+            self.warm_up.lay_out(program, scenario, dataset)
         self.choose_node(program, dataset, keys)
         return station, program.named[name]
 
-    def _agree_on_crash(self, program: Program) -> None:
+    def agree_on_crash(self, program: Program) -> None:
         """Make programs with another plan differ: the crash is set going at the start."""
         if self.flush_at_seconds is not None:
             program.named[f"cache crash at {self.flush_at_seconds}"] = 0
@@ -327,7 +337,7 @@ class Cache(Layer):
         if self.write_policy == "behind":
             if cached:
                 self._set(program, scenario, dataset)
-            self.remember(program, scenario, dataset, "write", wait=not cached)
+            self.buffer.remember(program, scenario, dataset, "write", wait=not cached)
             return
         database()
         if not cached:
@@ -337,38 +347,17 @@ class Cache(Layer):
         elif self.write_policy == "invalidate" and invalidate:
             station, store = self.store_of(program, scenario, dataset)
             with program.at(station, "delete"):
-                self.ask(program, station, "del")
+                past = self.ask(program, station, "del")
                 program.step(Op.DROP, site=store)
+                goes_on(program, past)
 
     def _set(self, program: Program, scenario: Scenario, dataset: str) -> None:
         """Emit that the cached copy is overwritten."""
         station, store = self.store_of(program, scenario, dataset)
         with program.at(station, "set"):
-            self.ask(program, station, "overwrite")
+            past = self.ask(program, station, "overwrite")
             program.step(Op.PUT, "overwrite", site=store)
-
-    def remember(
-        self, program: Program, scenario: Scenario, dataset: str, what: str, wait: bool
-    ) -> None:
-        """Emit that the token's key is written into the buffer, and what a flush does."""
-        self._agree_on_crash(program)
-        keys = scenario.datasets[dataset].keys
-        station = program.station("cache.buffer", "Write buffer", "store", self.nodes)
-        with program.at(station, what):
-            self.choose_node(program, dataset, keys)
-            self.ask(program, station, "incr", wait)
-            program.step(Op.MARK, site=program.ledger(f"buffer {dataset}", keys))
-        name = f"flush {dataset}"
-        if name not in program.named:
-            program.named[name] = -1
-            program.later(lambda: self._emit_flush(program, scenario, dataset))
-
-    def _emit_flush(self, program: Program, scenario: Scenario, dataset: str) -> None:
-        """Emit what one batch of a flush does: a write, outside of any journey."""
-        program.named[f"flush {dataset}"] = program.here
-        with program.at(program.stations["cache.buffer"], "flush", background=True):
-            scenario.data.write(program, scenario, dataset, "flush", mark=False)
-            program.step(Op.LEAVE)
+            goes_on(program, past)
 
     # ------------------------------------------------------------ over time
 
@@ -383,36 +372,55 @@ class Cache(Layer):
         """Flush the write buffer of each dataset that is counted; crash if that is to happen."""
         if self.enabled:
             for dataset in self.buffered(run.scenario):
-                yield self._flush(run, dataset)
+                yield self.buffer.flush(run, dataset)
             if self.flush_at_seconds is not None:
                 yield self._crash(run, self.flush_at_seconds)
 
-    def _flush(self, run: ControlPlane, dataset: str) -> Generator[Any, Any, Any]:
-        while True:
-            yield run.env.timeout(run.scenario.cache.buffer.flush_seconds)
-            writes, keys = run.plane.open_ledger(f"buffer {dataset}")
-            if not keys:
-                continue
-            batches = -(-keys // run.scenario.cache.buffer.batch)
-            run.plane.launch(f"flush {dataset}", batches)
-            text = f"wrote {writes:,} counted {dataset} under {keys:,} keys as {batches} batches"
-            run.note("flush", "cache.buffer", text)
-
     def _crash(self, run: ControlPlane, at: float) -> Generator[Any, Any, Any]:
-        """Empty every store of the cache at a time, and lose what the buffer holds."""
+        """Let the cache restart at a time."""
         yield run.env.timeout(at)
-        near = "cache.near"  # in the servers' memory, which goes on
-        stations = [
-            s for s in run.plane.program.stations.values() if s.layer == "cache" and s.name != near
-        ]
-        gone = sum(run.plane.empty(store) for station in stations for store in station.stores)
+        self.crash(run)
+
+    # ------------------------------------------------------------ what can break
+
+    def crash(self, run: ControlPlane) -> None:
+        """Restart all nodes, empty: what was cached and what was not flushed is gone."""
+        gone = forget(run, (READ, BUFFER, SESSIONS), tuple(range(self.nodes)))
         if gone:
-            run.note("crash", "cache.read", f"restarted empty: {gone:,} entries are gone")
-        for dataset in self.buffered(run.scenario):
-            writes, keys = run.plane.open_ledger(f"buffer {dataset}")
-            if writes:
-                text = f"lost {writes:,} writes of {dataset} under {keys:,} keys, not yet flushed"
-                run.note("loss", "cache.buffer", text)
+            run.note("crash", READ, f"restarted empty: {gone:,} entries are gone")
+        self._warm_anew(run)
+
+    def flush(self, run: ControlPlane) -> int:
+        """Forget all that was cached, as FLUSHALL does; return how many entries that were."""
+        gone = forget(run, (READ,), tuple(range(self.nodes)))
+        self._warm_anew(run)
+        return gone
+
+    def node_pools(self, run: ControlPlane, node: int | None = None) -> list[int]:
+        """Return the pools of a cache node, from 0 on, or of all."""
+        return pools_of(run, (READ, BUFFER), node)
+
+    def node_down(self, run: ControlPlane, node: int | None = None, *, hangs: bool = False) -> Gone:
+        """Kill a node, from 0 on, or all, or let it hang; `node_back` ends that.
+
+        A dead one refuses ("cache down") and has lost what it held, also what was not flushed.
+        """
+        return down(run, (READ, BUFFER), node, hangs=hangs)
+
+    def node_back(self, run: ControlPlane, gone: Gone) -> None:
+        """Let nodes come back, empty if they were dead, and warm them up."""
+        back(run, gone)
+        if not gone.hangs and gone.stations != (SESSIONS,):
+            self._warm_anew(run)
+
+    def _warm_anew(self, run: ControlPlane) -> None:
+        """Begin to fetch what is asked for most."""
+        if self.warm_up.keys_per_second and run.scenario.uses("lookup"):
+            run.env.process(self.warm_up.run(run))
+
+    def figures(self, result: Measured) -> Iterator[Figure]:
+        """What a write-behind buffer has lost."""
+        yield from lost_figure(result.tallied("cache.writes lost"))
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Cache nodes by the hour; sessions have a node of their own."""

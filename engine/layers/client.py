@@ -240,7 +240,7 @@ class Client(Layer):
             program.step(Op.HOLD, "answer", NETWORK, dist=halves, by=device)
 
         # Where a request is followed over several tries, its user has to stay the same one.
-        one_user = name in self.typing.journeys or self.fails_over
+        one_user = name in self.typing.journeys or self.fails_over or scenario.edge.dns.failover
 
         def attempt() -> None:
             if not one_user:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 POOLED = ("data.primary", "data.replicas", "data.quorum")  # what servers keep connections to
 
+NO_PRIMARY = "no primary"  # of a shard: whoever comes now is refused
+DATABASE_DOWN = "database down"  # whoever had a connection to it has lost it
+
 
 class ServerPool(Component):
     """A pool of connections in each application server, such as HikariCP's.
@@ -79,6 +82,13 @@ def caller(program: Program) -> tuple[str, int] | None:
     return None
 
 
+def database_down(program: Program) -> int:
+    """Return why a query of the database at hand fails while that does not answer."""
+    primary = program.nodes[program.node].station == "data.primary"
+    crashed = program.reason(DATABASE_DOWN)
+    return program.reason(NO_PRIMARY) if primary else crashed
+
+
 def query(program: Program, data: Data, what: str, place: tuple[int, int], work: Inner) -> None:
     """Emit the way to a database, work while a connection to it is held, and the way back.
 
@@ -86,12 +96,13 @@ def query(program: Program, data: Data, what: str, place: tuple[int, int], work:
     """
     site, by = place
     own = False
+    down = database_down(program)
 
     def connect() -> None:
         nonlocal own
         own = data.server_pool.seize(program)
         if not own:
-            program.step(Op.SEIZE, kind=WAITING, site=site, by=by)
+            program.step(Op.SEIZE, kind=WAITING, site=site, by=by, reason=down)
 
     if not data.server_pool.size:
         program.hold(f"{what} hop", data.hop, NETWORK)
@@ -108,7 +119,7 @@ def query(program: Program, data: Data, what: str, place: tuple[int, int], work:
     if data.server_pool.size:
         program.hold(f"{what} hop", data.hop, NETWORK)
     if own:
-        program.step(Op.SEIZE, kind=WAITING, site=site, by=by)
+        program.step(Op.SEIZE, kind=WAITING, site=site, by=by, reason=down)
     work()
     program.step(Op.RELEASE)
     if own:

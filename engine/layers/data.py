@@ -13,6 +13,7 @@ from engine.distribution import Distribution, Lognormal, Time, Uniform
 from engine.hashing import scattered
 from engine.kernel.tables import Op, Policy
 from engine.layers.connections import ServerPool, query
+from engine.layers.failover import Failover
 from engine.layers.locks import Lock, Locks, guarded, versions
 from engine.layers.replication import (
     Commit,
@@ -21,6 +22,7 @@ from engine.layers.replication import (
     at_risk,
     check,
     committed,
+    set_lag,
 )
 from engine.layers.rows import Read, Write
 from engine.layers.sharding import VIRTUAL_NODES, Sharding, evenness, shards_of
@@ -151,6 +153,7 @@ class Data(Layer):
         help="HikariCP's connectionTimeout: 30 s.",
     )
     server_pool: ServerPool = ServerPool()
+    failover: Failover = Failover()
     standby: Standby = Standby()
     quorum: Quorum = Quorum()
     locks: Locks = Locks()
@@ -210,6 +213,7 @@ class Data(Layer):
                     program, what, place, functools.partial(self.work, program, what, commit)
                 )
                 committed(program)
+            self.failover.acknowledge(program, scenario, dataset)
             if mark and self.read_replicas and scenario.uses("read", dataset):
                 keys = scenario.datasets[dataset].keys
                 program.step(Op.MARK, site=program.ledger(f"writes {dataset}", keys))
@@ -365,17 +369,24 @@ class Data(Layer):
     # ------------------------------------------------------------ over time, and afterwards
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Take backups, and lose a standby."""
+        """Take backups, lose a standby, and promote a replica where a primary is dead."""
         if self.enabled and self.backup.on:
             yield self.backup.run(run)
         if self.enabled and self.standby.stalls(self):
             yield self.standby.lose(run)
+        if self.enabled:
+            yield from self.failover.tend(run)
+
+    def adopted(self, run: ControlPlane) -> None:
+        """Keep the replicas' lag what the run has made of it."""
+        set_lag(run)
 
     def figures(self, result: Measured) -> Iterator[Figure]:
         """What is at risk, what was in conflict, and what another shard would move."""
         if not self.enabled:
             return
         yield from at_risk(result, self)
+        yield from self.failover.figures(result)
         yield from self.locks.figures(result)
         yield from self.server_pool.figures(result)
         if self.shards > 1:

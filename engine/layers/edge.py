@@ -210,6 +210,10 @@ class Edge(Layer):
             yield from self.dns.tend(run)
             yield from self.balancer.tend(run)
 
+    def adopted(self, run: ControlPlane) -> None:
+        """Keep sending users only to regions that are up."""
+        self.dns.adopted(run)
+
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """A balancer by the hour; requests through the CDN and the WAF by the million."""
         prices = scenario.prices

@@ -13,6 +13,7 @@ from engine.assembly import Station
 from engine.component import Inner, Step
 from engine.distribution import Distribution
 from engine.kernel.tables import NOBODY, Op
+from engine.layers.cachenodes import goes_on
 from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
@@ -45,15 +46,19 @@ class Lookup(Step):
             _, store = cache.store_of(program, scenario, self.dataset)
             absent = self._absent(program, scenario, inner)
             start = program.here
-            cache.ask(program, cache.station(program), "get")
+            past = cache.ask(program, cache.station(program), "get")
             hit = program.step(Op.GET, "luck" if cache.draws_on_hits else "", site=store)
             if cache.stampede == "single_flight" and not self._within_itself(program):
                 self._alone(program, scenario, store, inner)
             elif cache.stampede == "lease":
                 self._leased(program, scenario, store, inner, start)
             else:
+                goes_on(program, past)
+                past = []
                 self._fetch(program, scenario, store, inner)
             program.patch(hit, jump=program.here)
+            if past:
+                self._uncached(program, past, inner)
             program.forget_key()
         if near is not None:
             absent.append(near.look)
@@ -69,6 +74,13 @@ class Lookup(Step):
         scenario.draw_key(program, self.dataset)
         program.hold("set", scenario.cache.hop, NETWORK)
         program.step(Op.PUT, "keep", site=store)
+
+    def _uncached(self, program: Program, past: list[int], inner: Inner) -> None:
+        """Emit the steps within for those who have gone past a cache that does not answer."""
+        over = program.step(Op.GO)
+        goes_on(program, past)
+        inner()
+        program.patch(over, jump=program.here)
 
     def _alone(self, program: Program, scenario: Scenario, store: int, inner: Inner) -> None:
         """Emit a fetch under the key's lock; who had to wait for it looks again (single flight).
@@ -144,8 +156,9 @@ class Lookup(Step):
                 program.named[name] = program.store(
                     cache.station(program), data.keys, room if cache.negative else 0, life
                 )
-            cache.ask(program, cache.station(program), "get absent")
+            past = cache.ask(program, cache.station(program), "get absent")
             ends.append(program.step(Op.GET, site=program.named[name]))
+            goes_on(program, past)
             inner()
             if cache.negative:
                 scenario.draw_key(program, self.dataset)
@@ -172,6 +185,6 @@ class Count(Step):
         """Emit INCR into the buffer; without a cache, a write to the database."""
         scenario.draw_key(program, self.dataset)
         if scenario.cache.enabled:
-            scenario.cache.remember(program, scenario, self.dataset, "count", wait=False)
+            scenario.cache.buffer.remember(program, scenario, self.dataset, "count", wait=False)
         else:
             scenario.data.write(program, scenario, self.dataset, "count")

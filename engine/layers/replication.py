@@ -14,6 +14,8 @@ from engine.kernel.tables import NOBODY, Op
 from engine.program import NETWORK, WAITING, Program
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from engine.layers.data import Data
     from engine.measured import Measured
     from engine.scenario import Scenario
@@ -113,8 +115,8 @@ class Standby(Component):
         sees it.  off and local wait for nobody.
         """
         data = scenario.data
-        count = min(self.synchronous, data.read_replicas)
-        if data.commit not in REMOTE or not count:
+        count = synchronous(data)
+        if not count:
             return
         if self.stalls(data):
             self.stall(program, scenario, dataset)
@@ -127,8 +129,8 @@ class Standby(Component):
         program.hold("standby", self.hop, NETWORK)
         if data.commit != "remote_write":
             program.hold("standby flush", self.flush)
-        if data.commit == "remote_apply":
-            program.hold("standby apply", data.lag)
+        if data.commit == "remote_apply" and data.lag.constant != 0:
+            program.step(Op.HOLD, "standby apply", dist=lag_row(program, data))
 
     def fresh(self, data: Data) -> float:
         """Return the share of replicas that have a write as soon as it is committed."""
@@ -206,6 +208,70 @@ class Quorum(Component):
         return program.named["quorum"]
 
 
+# ---------------------------------------------------------------- lag
+
+
+def lag_row(program: Program, data: Data) -> int:
+    """Return a new row of the replicas' lag, which a run may make longer."""
+    row = program.dist(data.lag)
+    program.laid_out.setdefault("lags", []).append(row)
+    return row
+
+
+def lag_factor(run: ControlPlane) -> float:
+    """Return how many times as long as usual replicas lag at the moment."""
+    return math.prod(run.memory.get("data.lag factors", {}).values())
+
+
+def lag_seconds(run: ControlPlane) -> float:
+    """Return the mean lag of replicas at the moment: what `replica_lag_seconds` exposes."""
+    return run.scenario.data.lag.mean_ms / 1e3 * lag_factor(run)
+
+
+def lag_more(run: ControlPlane, factor: float) -> int:
+    """Let replicas lag so many times as long; return what `lag_less` takes to end it."""
+    factors = run.memory.setdefault("data.lag factors", {})
+    number = run.memory["data.lag number"] = run.memory.get("data.lag number", 0) + 1
+    factors[number] = factor
+    set_lag(run)
+    return int(number)
+
+
+def lag_less(run: ControlPlane, number: int) -> None:
+    """End what `lag_more` began."""
+    del run.memory["data.lag factors"][number]
+    set_lag(run)
+
+
+def set_lag(run: ControlPlane) -> None:
+    """Let stale reads, and commits that wait for them to be none, see the lag of the moment."""
+    world, rows = run.plane.world, run.plane.program.laid_out.get("lags", [])
+    (family, count, a, b, c), samples = run.scenario.data.lag.row(lag_factor(run))
+    for row in rows:
+        dist = world.dists[row]
+        dist["family"], dist["count"], dist["a"], dist["b"], dist["c"] = family, count, a, b, c
+        first = int(dist["first"])
+        world.samples[first : first + len(samples)] = samples
+
+
+def behind(run: ControlPlane, rng: np.random.Generator) -> float:
+    """Draw how far a replica is behind the primary, seconds.
+
+    With commits that do not wait for the disk, the log is not sent before it is written there.
+    """
+    unsent = WAL_WRITER_DELAY_SECONDS if run.scenario.data.commit == "off" else 0.0
+    lag_ms = run.scenario.data.lag.drawn_ms(rng)
+    return lag_ms / 1e3 * lag_factor(run) + unsent
+
+
+def synchronous(data: Data) -> int:
+    """Return how many replicas have a commit before it is acknowledged."""
+    return min(data.standby.synchronous, data.read_replicas) if data.commit in REMOTE else 0
+
+
+# ---------------------------------------------------------------- stale reads, commits at risk
+
+
 def check(program: Program, scenario: Scenario, dataset: str, fresh: float) -> None:
     """Emit whether a read was stale; a share of reads cannot be, they saw the commit itself."""
     if not scenario.writes(dataset):
@@ -222,7 +288,7 @@ def check(program: Program, scenario: Scenario, dataset: str, fresh: float) -> N
         program.step(Op.CHECK, "fresh", site=ledger, dist=program.dist(at_once))
         return
     program.chance("is fresh", fresh, seen)
-    program.step(Op.CHECK, "lag", site=ledger, dist=program.dist(scenario.data.lag))
+    program.step(Op.CHECK, "lag", site=ledger, dist=lag_row(program, scenario.data))
     for row in rows:
         program.patch(row, jump=program.here)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from engine.component import Component, knob
+from engine.component import Component, ControlPlane, knob
 from engine.distribution import Distribution, Time
 from engine.kernel.tables import Op
+from engine.layers.cachenodes import SESSIONS, Gone, back, down
 from engine.layers.servers import Servers
 from engine.program import Program
 
@@ -101,12 +102,44 @@ class Sessions(Component):
                 life = Distribution(constant=self.ttl_seconds * 1e3)
                 program.store(station, keys, keys, life, sliding=True)
             cache.choose_node(program, "sessions", keys)
-            cache.ask(program, station, "session")
+            cache.command(program, station, "session")
             known = program.step(Op.GET, site=station.stores[0])
         place.compute(program, "sign in", server, self.sign_in_time)
         with program.at(station, "new session"):
             cache.choose_node(program, "sessions", keys)
-            cache.ask(program, station, "new session")
+            cache.command(program, station, "new session")
             program.step(Op.PUT, "session", site=station.stores[0])
         program.patch(known, jump=program.here)
         program.forget_key()
+
+    # ------------------------------------------------------------ what can break
+
+    def store_down(
+        self, run: ControlPlane, node: int | None = None, *, hangs: bool = False
+    ) -> Gone:
+        """Kill the session store, or one node of it, or let it hang; `store_back` ends that.
+
+        Nobody is known meanwhile: calls fail ("session store down").  A dead one has lost all
+        sessions when it is back.
+        """
+        return down(run, (SESSIONS,), node, hangs=hangs)
+
+    def store_back(self, run: ControlPlane, gone: Gone) -> None:
+        """Let the session store come back; its users have to sign in again if it was dead."""
+        back(run, gone)
+
+    def lose_memory(self, run: ControlPlane, service: str, server: int) -> int:
+        """Let a server that dies lose the sessions in its memory; return how many had one.
+
+        What else it kept there is lost, too: its own copies of what the cache holds.
+        """
+        program = run.plane.program
+        first = program.named.get(f"sessions {service}")
+        known = 0 if first is None else int(run.plane.world.stores["count"][first + server])
+        for memory in program.laid_out.get(f"memory of {service}", ()):
+            run.plane.empty(memory + server)
+        if known:
+            run.tally("sessions lost", known)
+            text = f"server {server + 1} of {service} has died with {known:,} sessions"
+            run.note("loss", f"application.{service}", f"{text}; their users sign in again")
+        return known

@@ -11,6 +11,7 @@ import numpy as np
 from engine.component import Component, ControlPlane, knob
 from engine.distribution import Distribution, Lognormal, Time
 from engine.kernel.tables import Op
+from engine.layers.connections import DATABASE_DOWN
 from engine.program import WAITING, Program
 
 if TYPE_CHECKING:
@@ -160,7 +161,13 @@ class Backup(Component):
                 leave()
 
         def read() -> None:
-            begin = program.step(Op.SEIZE, kind=WAITING, site=first, by=program.register("shard"))
+            begin = program.step(
+                Op.SEIZE,
+                kind=WAITING,
+                site=first,
+                by=program.register("shard"),
+                reason=program.reason(DATABASE_DOWN),
+            )
             program.hold("backup", Distribution(constant=self.chunk_ms))
             program.step(Op.RELEASE)
             program.step(Op.STILL)  # the timer has split the job from who waits for it: it ends
