@@ -138,9 +138,10 @@ class ControlPlane:
     scenario: Scenario  # as it is now; what is planned stands in the run's timeline
     env: simpy.Environment
     plane: Any
-    metrics: Any
     spikes: list[float]  # by how much traffic is multiplied, one for each spike
     memory: dict[str, Any]  # what components know of this run, each under a name of its own
+    metrics: Any
+    recorder: Any
 
     def scrape(self) -> None:
         """Read all metrics."""

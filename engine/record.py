@@ -109,9 +109,10 @@ class Recorder:
         self.snapshots: list[Snapshot] = []
         self.windows: list[np.ndarray] = []  # histogram of latency in each window
         self.events: list[tuple[float, str, str, str]] = []
+        self.tallies: defaultdict[str, float] = defaultdict(float)  # what the control plane counts
         self.scrapes: list[Scrape] = []  # the last SCRAPES_KEPT, the newest at the end
         self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
-        self.tallies: defaultdict[str, float] = defaultdict(float)  # what the control plane counts
+        self.paid: dict[str, list[tuple[float, int]]] = {}  # station -> (since when, how many)
         self.baseline = self._baseline()
         self._seen = Exposed.of(self.plane)
         self._histograms = self._all_histograms()
@@ -168,6 +169,12 @@ class Recorder:
         bins = np.flatnonzero(grown)
         known[bins] += grown[bins]
         return bins
+
+    def pay(self, station: str, count: int) -> None:
+        """Note that so many servers of a station are paid for from now on."""
+        known = self.paid.setdefault(station, [])
+        if not known or known[-1][1] != count:
+            known.append((self.plane.now, count))
 
     def start_measuring(self) -> None:
         """Leave out of all figures what has happened so far."""

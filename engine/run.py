@@ -64,8 +64,8 @@ class Simulation(ControlPlane):
         self.env = Clockwork(self.plane)
         self.memory = {}
         self.recorder = Recorder(self.plane, scenario)
-        self.metrics = Metrics(self.recorder)
         self.timeline = Timeline(self, scenario, self._turn)
+        self.metrics = Metrics(self.recorder)
         for _, layer in scenario.layers():
             for process in layer.tend(self):
                 self.env.process(process)
