@@ -1,4 +1,4 @@
-"""The command line: python -m engine run | faults | presets | validate | schema | reference | …"""
+"""The command line: run, faults, presets, validate, schema, reference, warm-up."""
 
 from __future__ import annotations
 
@@ -198,9 +198,12 @@ def readable(result: Result) -> str:
 
 
 def _faults(options: argparse.Namespace) -> None:
+    print("Each takes at=SECONDS, and for=SECONDS where it lasts; then what is below it.\n")
     for info in catalogue(load(options.scenario)):
         print(f"{info.do:16} {info.help}")
         for field in info.fields:
+            if field.path in {"at_seconds", "length_seconds"}:
+                continue
             value = "–" if field.value is None else field.value
             unit = f" {field.unit}" if field.unit and field.value is not None else ""
             name = field.path

@@ -7,7 +7,7 @@ what a request does there; `tend` is a SimPy process that says what happens ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_serializer
@@ -149,6 +149,14 @@ class ControlPlane:
 
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""
+        raise NotImplementedError
+
+    def overlay(self, values: Mapping[str, Any]) -> int:
+        """Lay values over knobs, by path, until `lift` takes them away again."""
+        raise NotImplementedError
+
+    def lift(self, handle: int) -> None:
+        """Let knobs be as they were set, or have been turned since."""
         raise NotImplementedError
 
     def tally(self, name: str, amount: float) -> None:

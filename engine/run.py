@@ -7,7 +7,7 @@ state.  A live run, `simulate()` and a test are all the same run.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import simpy
@@ -57,7 +57,8 @@ class Simulation(ControlPlane):
     env: Clockwork
 
     def __init__(self, scenario: Scenario, seed: int = 7) -> None:
-        self.scenario = without_plan(scenario)
+        self.scenario = self._set = without_plan(scenario)  # as it is, and as knobs are set
+        self._overlays: dict[int, dict[str, Any]] = {}
         self.seed = seed
         self.spikes = []
         self.plane = Plane(scenario.program(), seed)
@@ -121,8 +122,29 @@ class Simulation(ControlPlane):
         """Play what is due at the very start: nothing is done before it."""
         self.plane.advance(self.env.now)
 
+    def overlay(self, values: Mapping[str, Any]) -> int:
+        """Lay values over knobs, by path, until `lift` takes them away again."""
+        handle = max(self._overlays, default=0) + 1
+        self._overlays[handle] = dict(values)
+        self._adopt(self._set, values)
+        return handle
+
+    def lift(self, handle: int) -> None:
+        """Let knobs be as they were set, or have been turned since."""
+        values = self._overlays.pop(handle)
+        self._adopt(self._set, values)
+
     def _turn(self, changes: Mapping[str, Any]) -> None:
-        scenario = turned(self.scenario, changes)
+        scenario = turned(self._set, changes)
+        self._adopt(scenario, changes)
+        self._set = scenario
+        for path, value in changes.items():
+            self.note("change", path.split(".")[0], f"{path} is now {value}")
+
+    def _adopt(self, scenario: Scenario, changes: Iterable[str]) -> None:
+        """Go on with a scenario, and what is laid over it."""
+        for values in self._overlays.values():
+            scenario = scenario.change(values)
         if not self.plane.adopt(scenario.program()):
             names = ", ".join(changes)
             raise ScenarioError(
@@ -135,8 +157,6 @@ class Simulation(ControlPlane):
         if client.arrivals == "open":
             seed = int(self.plane.world.clock["seed"][0])
             self.plane.set_rate(client.rate_at(float(self.env.now), seed))
-        for path, value in changes.items():
-            self.note("change", path.split(".")[0], f"{path} is now {value}")
 
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""

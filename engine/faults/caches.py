@@ -7,29 +7,20 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.component import ControlPlane, knob
 from engine.faults.fault import Fault, Lasting
-from engine.faults.words import counted, numbered
+from engine.faults.words import counted, named, numbered
 from engine.program import WORKING
 
 if TYPE_CHECKING:
-    from engine.assembly import Station
     from engine.scenario import Scenario
 
-NEAR = "cache.near"  # in the servers' memory
+READ, SESSIONS = "cache.read", "cache.sessions"
 
 
 def unused(scenario: Scenario) -> str:
     """Return why nothing can be done to the cache, or nothing."""
     if scenario.uses("lookup") or scenario.cache.buffered(scenario):
         return ""
-    if scenario.application.keeps_sessions("store"):
-        return ""
     return "no journey uses the cache; add a step do: lookup"
-
-
-def stations(run: ControlPlane) -> list[Station]:
-    """Return the places of the cache that are nodes of their own."""
-    found = run.plane.program.stations.values()
-    return [place for place in found if place.layer == "cache" and place.name != NEAR]
 
 
 class CacheFlush(Fault):
@@ -44,20 +35,9 @@ class CacheFlush(Fault):
         return super().refuse(scenario) or unused(scenario)
 
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
-        """Empty every store; what is not flushed to the database is lost."""
-        yield "cache.read", f"the cache is emptied: {emptied(run)}"
-
-
-def emptied(run: ControlPlane) -> str:
-    """Empty the cache and its write buffer; return what is gone, in words."""
-    gone = sum(run.plane.empty(store) for place in stations(run) for store in place.stores)
-    text = f"{counted(gone, 'entry', 'entries')} gone"
-    for dataset in run.scenario.cache.buffered(run.scenario):
-        if run.plane.has(f"buffer {dataset}"):
-            writes, _ = run.plane.open_ledger(f"buffer {dataset}")
-            if writes:
-                text += f", and {counted(writes, 'write')} of {dataset} not yet in the database"
-    return text
+        """Forget all that was cached."""
+        gone = run.scenario.cache.flush(run)
+        yield READ, f"the cache is emptied: {counted(gone, 'entry', 'entries')} gone"
 
 
 class OfNodes(Lasting):
@@ -88,11 +68,18 @@ class OfNodes(Lasting):
 
 
 class CacheDown(OfNodes):
-    """Nodes of the cache are down: their commands are refused, and they come back empty."""
+    """Nodes of the cache are down: their commands are refused, and they come back empty.
+
+    Callers fail, or go to the database, as cache.bypass says.
+    """
 
     do: Literal["cache_down"] = "cache_down"
     title = "Cache node down"
     state = "down"
+
+    hangs: bool = knob(
+        False, "It hangs", help="Commands wait instead of being refused; nothing is lost."
+    )
 
     def targets(self, scenario: Scenario) -> Iterator[str]:
         """Each node."""
@@ -100,22 +87,44 @@ class CacheDown(OfNodes):
             yield f"cache node {index + 1}"
 
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
-        """Refuse commands; a cache of one node has lost all when it is back."""
-        pools = [
-            place.pools[0] + index
-            for place in stations(run)
-            if place.pools
-            for index in self.indices
-        ]
-        who = numbered("cache node", self.indices)
-        run.plane.shut(pools, refuses=True)
-        run.plane.crash(pools, "cache down")
-        lost = ""
-        if self.nodes == run.scenario.cache.nodes:
-            lost = f": {emptied(run)}"
-        yield "cache.read", f"{who} down{lost}"
-        run.plane.reopen(pools)
-        yield "cache.read", f"{who} up again"
+        """Refuse commands, or let them wait."""
+        cache, who = run.scenario.cache, numbered("cache node", self.indices)
+        gone = [cache.node_down(run, node, hangs=self.hangs) for node in self.indices]
+        yield READ, f"{who} {'hung' if self.hangs else 'down, and all on it is lost'}"
+        for each in gone:
+            run.scenario.cache.node_back(run, each)
+        yield READ, f"{who} up again"
+
+
+class SessionsDown(Lasting):
+    """The store of sessions is down: nobody is known, and all have to sign in again afterwards."""
+
+    do: Literal["sessions_down"] = "sessions_down"
+    title = "Session store down"
+    layer = "cache"
+    state = "down"
+
+    hangs: bool = knob(
+        False, "It hangs", help="Calls wait instead of being refused; nothing is lost."
+    )
+
+    def refuse(self, scenario: Scenario) -> str:
+        """Sessions are kept in a store."""
+        line = super().refuse(scenario)
+        if line or scenario.application.keeps_sessions("store"):
+            return line
+        return "there is no session store; set application.sessions.kind to store"
+
+    def targets(self, scenario: Scenario) -> Iterator[str]:
+        """The store."""
+        yield "session store"
+
+    def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
+        """Refuse commands, or let them wait."""
+        gone = run.scenario.application.sessions.store_down(run, hangs=self.hangs)
+        yield SESSIONS, f"the session store {'hangs' if self.hangs else 'is down'}"
+        run.scenario.application.sessions.store_back(run, gone)
+        yield SESSIONS, "the session store is up again"
 
 
 class SlowCache(OfNodes):
@@ -147,13 +156,17 @@ class SlowCache(OfNodes):
 
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
         """Stretch every command."""
-        places = [place.name for place in stations(run)]
-        rows = [row for name in places for row in run.plane.program.rows(name, WORKING)]
-        some = None if self.nodes == run.scenario.cache.nodes else self.indices
+        program = run.plane.program
+        rows = program.rows(layer="cache", kind=WORKING)
+        pools = run.scenario.cache.node_pools(run)
+        if self.nodes < run.scenario.cache.nodes:
+            one = run.scenario.cache.node_pools
+            pools = [pool for node in self.indices for pool in one(run, node)]
         handle = run.plane.disturb(
-            rows, factor=self.factor, extra_seconds=self.extra_ms / 1e3, servers=some
+            rows, factor=self.factor, extra_seconds=self.extra_ms / 1e3, servers=pools
         )
+        who = named("cache node", self.indices)
         more = f" and {self.extra_ms:g} ms" if self.extra_ms else ""
-        yield "cache.read", f"commands take {self.factor:g} times as long{more}"
+        yield READ, f"commands on {who} take {self.factor:g} times as long{more}"
         run.plane.calm(handle)
-        yield "cache.read", "commands are as fast as before"
+        yield READ, f"commands on {who} are as fast as before"

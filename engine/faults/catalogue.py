@@ -33,13 +33,13 @@ class FaultInfo(Frozen):
 
 def catalogue(scenario: Scenario) -> list[FaultInfo]:
     """Return every kind of fault, in the order of the layers that requests meet."""
-    order = ["", *LAYERS]
+    order = [*LAYERS, ""]
     kinds = sorted(Fault.kinds.values(), key=lambda kind: order.index(kind.layer))
     return [_info(kind, scenario) for kind in kinds]
 
 
 def _info(kind: type[Fault], scenario: Scenario) -> FaultInfo:
-    plain, names = kind(), kind.choices(scenario)
+    plain, names = kind.usual(scenario), kind.choices(scenario)
     why_not = plain.refuse(scenario)
     fields = []
     for knob in knobs_of(plain, kind.layer):

@@ -76,7 +76,7 @@ class Chaos(Frozen):
     def faults(self, scenario: Scenario, seed: int) -> list[Fault]:
         """Return all that it brings to a run of a scenario, in the order of time."""
         kinds = [kind for kind in Fault.kinds if kind in (self.kinds or Fault.kinds)]
-        kinds = [kind for kind in kinds if not Fault.kinds[kind]().refuse(scenario)]
+        kinds = [kind for kind in kinds if not Fault.kinds[kind].usual(scenario).refuse(scenario)]
         if not self.on or not kinds:
             return []
         rng = np.random.default_rng([seed, label_hash("chaos")])

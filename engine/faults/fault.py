@@ -95,6 +95,13 @@ class Fault(Frozen):
         return {}
 
     @classmethod
+    def usual(cls, scenario: Scenario) -> Fault:
+        """Return one as a form begins with it: the first of the names there are."""
+        choices = cls.choices(scenario)
+        first: dict[str, Any] = {field: names[0] for field, names in choices.items() if names}
+        return cls(**first)
+
+    @classmethod
     def drawn(cls, scenario: Scenario, rng: np.random.Generator) -> dict[str, Any]:
         """Return fields that chaos draws: one of the names there are, each as likely."""
         return {

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -174,7 +175,8 @@ def fields_at(loc: tuple[int | str, ...]) -> list[str]:
 @functools.cache
 def reader() -> TypeAdapter[Any]:
     """Return what reads a fault of whichever kind `do` names."""
-    return TypeAdapter(Annotated[Union[tuple(Fault.kinds.values())], Field(discriminator="do")])  # noqa: UP007
+    kinds: Any = functools.reduce(operator.or_, Fault.kinds.values())
+    return TypeAdapter(Annotated[kinds, Field(discriminator="do")])
 
 
 def walk(found: Iterable[Entry]) -> Iterator[float]:

@@ -71,14 +71,14 @@ class OfService(Lasting):
     def targets(self, scenario: Scenario) -> Iterator[str]:
         """Each server, where it is taken away."""
         if self.state:
-            for index in self.indices(scenario):
+            for index in self.indices(scenario, most_servers(scenario, self.name(scenario))):
                 yield f"server {index + 1} of {self.name(scenario)}"
 
     def found(self, run: ControlPlane) -> tuple[Servers, list[int], str]:
         """Return where the service's servers stand, which ones it befalls, and their names."""
         name = self.name(run.scenario)
         place: Servers = run.plane.program.laid_out[name]
-        indices = self.indices(run.scenario)
+        indices = self.indices(run.scenario, run.plane.scaled(place.station.name))
         return place, indices, numbered(f"{name} server", indices)
 
     @classmethod
@@ -110,9 +110,8 @@ class KillServer(OfService):
         pools = [place.first + index for index in indices]
         run.plane.shut(pools, refuses=True)
         cut = run.plane.crash(pools, "connection reset")
-        for first in run.plane.program.laid_out.get(f"memory of {self.name(run.scenario)}", []):
-            for index in indices:
-                run.plane.empty(first + index)
+        for index in indices:
+            run.scenario.application.sessions.lose_memory(run, self.name(run.scenario), index)
         yield place.station.name, f"{who} killed: {counted(cut, 'call')} cut off"
         run.plane.reopen(pools)
         yield place.station.name, f"{who} started again"
@@ -129,11 +128,15 @@ class HangServer(OfService):
     state = "hung"
 
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
-        """Let nobody begin, and what has begun go no further than the computing it is at."""
+        """Let nobody begin, and what has begun go no further than the step that it is at."""
         place, indices, who = self.found(run)
         pools = [place.first + index for index in indices]
+        now = float(run.env.now)
+        rest = min(self.until, max(now, run.scenario.duration_seconds)) - now
         run.plane.shut(pools, refuses=False)
+        handle = run.plane.disturb(run.plane.program.rows(), extra_seconds=rest, servers=pools)
         yield place.station.name, f"{who} hung: calls are taken and not answered"
+        run.plane.calm(handle)
         run.plane.reopen(pools)
         yield place.station.name, f"{who} working again"
 
@@ -161,8 +164,9 @@ class SlowServer(OfService):
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
         """Stretch what is computed on these servers."""
         place, indices, who = self.found(run)
+        pools = [place.first + index for index in indices]
         rows = run.plane.program.rows(station=place.station.name, kind=WORKING)
-        handle = run.plane.disturb(rows, factor=self.factor, servers=indices)
+        handle = run.plane.disturb(rows, factor=self.factor, servers=pools)
         text = f"{who} slow: computing takes {self.factor:g} times as long"
         yield place.station.name, text
         run.plane.calm(handle)
@@ -203,6 +207,7 @@ class BadDeploy(OfService):
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
         """Stretch what is computed and let some of it fail; the end is the rollback."""
         place, indices, who = self.found(run)
+        pools = [place.first + index for index in indices]
         name = self.name(run.scenario)
         rows = run.plane.program.rows(station=place.station.name, kind=WORKING)
         handle = run.plane.disturb(
@@ -210,7 +215,7 @@ class BadDeploy(OfService):
             factor=self.factor,
             loss=self.error_rate,
             reason=f"{name} release is bad",
-            servers=indices,
+            servers=pools,
         )
         text = f"{who} given a new release"
         yield (
@@ -248,5 +253,7 @@ def no_service(name: str, scenario: Scenario) -> str:
 
 
 def most_servers(scenario: Scenario, name: str) -> int:
-    """Return how many servers a service can have."""
-    return scenario.application.servers(name)
+    """Return how many servers a service can have, with those that an autoscaler may add."""
+    layer = scenario.application
+    most = layer.autoscaler.max_replicas if layer.autoscaler.scales(name) else 0
+    return max(layer.servers(name), most)

@@ -190,9 +190,7 @@ class Scaler:
         if depth > rules.add_above and count < rules.max_workers:
             self._have(min(count + rules.step, most), f"{depth:,.0f} messages wait", rules)
         elif depth < rules.remove_below and now - self.changed_at >= rules.cooldown_seconds:
-            self._have(
-                max(count - rules.step, rules.min_workers), f"only {depth:,.0f} wait", rules
-            )
+            self._have(max(count - rules.step, rules.min_workers), f"only {depth:,.0f} wait", rules)
 
     def _most(self, rules: Backlog) -> int:
         """Return how many workers can have work."""
