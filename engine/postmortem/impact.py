@@ -72,7 +72,7 @@ class Impact(Frozen):
     failed: int
     reasons: dict[str, int]  # of all that failed, the commonest first
     error_ratio_worst: float  # of a window
-    latency_ms_p99_worst: float  # of a window; NaN if nothing was answered
+    latency_ms_p99_worst: float | None  # of a window; None if nothing was answered
     latency_worst_at_seconds: float
     budget_spent: float  # failed requests as a multiple of those that the objective allows
     detected_at_seconds: float | None  # when somebody, or something, noticed
@@ -145,7 +145,7 @@ def impact(result: Result, objective: Objective) -> Impact | None:
         failed=summary.failed,
         reasons=dict(sorted(summary.failures.items(), key=lambda item: -item[1])),
         error_ratio_worst=float(series["error_ratio"][bad].max()),
-        latency_ms_p99_worst=float(slowest[worst]),
+        latency_ms_p99_worst=None if np.isnan(slowest[worst]) else float(slowest[worst]),
         latency_worst_at_seconds=float(series["time_s"].iloc[worst]),
         budget_spent=summary.failed / max(1e-9, (1 - objective.availability) * summary.started),
         detected_at_seconds=noticed[0],

@@ -71,15 +71,29 @@ def shedding(scenario: Scenario) -> Changes:
     if not has_servers(scenario):
         return {}
     changes: Changes = {}
-    room = max(1, layer.threads // 2)  # "small relative to the thread pool", 50 % or less
-    if layer.queue_limit > room:
-        changes["application.queue_limit"] = room
-    for name in services(scenario):
-        service = layer.services[name]
-        threads = service.threads or layer.threads
-        if service.queue_limit is not None and service.queue_limit > max(1, threads // 2):
-            changes[f"application.services.{name}.queue_limit"] = max(1, threads // 2)
+    rooms = {name: room_for(scenario, name) for name in services(scenario)}
+    if min(rooms.values()) < layer.queue_limit:
+        changes["application.queue_limit"] = min(rooms.values())
+    for name, room in rooms.items():
+        own = layer.services[name].queue_limit
+        if own is not None and own > room:
+            changes[f"application.services.{name}.queue_limit"] = room
     return changes
+
+
+def room_for(scenario: Scenario, name: str) -> int:
+    """Return how many calls may wait at a server so that the last of them is still in time.
+
+    As many as its cores do in half of the client's time-out; or half as many as there are threads
+    ("small queue lengths relative to the thread pool size, 50 % or less") where that is less, and
+    threads do something besides computing.
+    """
+    layer, service = scenario.application, scenario.application.services[name]
+    threads, cores = service.threads or layer.threads, service.cores or layer.cores
+    patience = scenario.client.timeout_seconds if scenario.client.enabled else 1.0
+    in_time = patience / 2 * cores / max(1e-6, service.cpu_time.mean_ms / 1e3)
+    room = in_time if threads <= cores else min(in_time, threads / 2)
+    return max(1, int(room))
 
 
 def deadlines(scenario: Scenario) -> Changes:
@@ -163,6 +177,9 @@ def one_more_server(scenario: Scenario) -> Changes:
     if not has_servers(scenario):
         return {}
     changes: Changes = {"application.replicas": layer.replicas + 1}
+    rules = getattr(layer, "autoscaler", None)
+    if rules is not None and rules.on and rules.min_replicas < rules.max_replicas:
+        changes["application.autoscaler.min_replicas"] = rules.min_replicas + 1
     for name in services(scenario):
         own = layer.services[name].replicas
         if own is not None:
@@ -215,7 +232,7 @@ def faster_names(scenario: Scenario) -> Changes:
 
 PROPOSALS: tuple[tuple[str, Callable[[Scenario], Changes]], ...] = (
     ("a retry budget of 10 %", retry_budget),
-    ("load shedding: half as long a line as there are threads", shedding),
+    ("load shedding: a line that is served in time", shedding),
     ("deadline propagation", deadlines),
     ("health checks", health_checks),
     ("failover to a replica", failover),

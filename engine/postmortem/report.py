@@ -106,10 +106,12 @@ class Postmortem(Frozen):
             )
         reasons = ", ".join(f"{count:,} {why}" for why, count in found.reasons.items())
         yield f"{found.failed:,} requests failed" + (f": {reasons}." if reasons else ".")
-        yield (
-            f"At worst {found.error_ratio_worst:.1%} failed, and the P99 was"
-            f" {found.latency_ms_p99_worst:,.0f} ms at {found.latency_worst_at_seconds:.1f} s."
-        )
+        worst = f"At worst {found.error_ratio_worst:.1%} failed"
+        if found.latency_ms_p99_worst is None:
+            yield f"{worst}, and nothing was answered meanwhile."
+        else:
+            at = f"{found.latency_worst_at_seconds:.1f} s"
+            yield f"{worst}, and the P99 was {found.latency_ms_p99_worst:,.0f} ms at {at}."
         yield (
             f"That is {found.budget_spent:.1f} times the error budget of this run"
             f" (objective {self.objective.availability:.3%})."
@@ -144,15 +146,17 @@ class Postmortem(Frozen):
     def _prevented(self) -> Iterator[str]:
         assert self.impact is not None
         for title, trials in (("Helps", self.helped), ("Does not help", self.did_not_help)):
-            for trial in trials:
-                cost = f", {trial.usd_per_hour:+.2f} $ an hour" if trial.usd_per_hour else ""
-                yield (
-                    f"{title}: {trial.measure.name}: {trial.failed:,} requests fail instead of"
-                    f" {self.impact.failed:,}, harm for {trial.harmed_seconds:.1f} s instead of"
-                    f" {self.impact.harmed_seconds:.1f} s{cost}"
-                )
+            yield from (f"{title}: {trial.measure.name}: {self._told(trial)}" for trial in trials)
         for text in self.not_played:
             yield f"Not played: {text}"
+
+    def _told(self, trial: Trial) -> str:
+        """Say what users would have felt."""
+        assert self.impact is not None
+        said = f"harm for {trial.harmed_seconds:.1f} s instead of {self.impact.harmed_seconds:.1f}"
+        if trial.failed or self.impact.failed:
+            said = f"{trial.failed:,} requests fail instead of {self.impact.failed:,}, {said}"
+        return said + (f"; {trial.usd_per_hour:+.2f} $ an hour" if trial.usd_per_hour else "")
 
 
 def postmortem(
@@ -284,7 +288,7 @@ def better(found: Impact, failed: int, harmed_seconds: float) -> bool:
     """Return whether fewer requests fail, or as many at most and users are harmed for less long."""
     if failed < BETTER * found.failed:
         return True
-    return failed <= found.failed / BETTER and harmed_seconds < BETTER * found.harmed_seconds
+    return failed <= found.failed and harmed_seconds < BETTER * found.harmed_seconds
 
 
 def _timeline(result: Result) -> Iterator[Moment]:
