@@ -25,6 +25,7 @@ TITLES = {
     "messaging": "Messaging",
     "data": "Data",
     "resilience": "Resilience",
+    "failures": "Failures",
     "hpa": "Autoscaler: Kubernetes",
     "prometheus": "Alerts: Prometheus",
 }

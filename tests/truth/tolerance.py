@@ -42,6 +42,8 @@ SUBJECTS = {  # words of a clause, and the names of figures that they mean
     "infinite-n": r"infinite",
     "n=100": r"n100",
     "starts and ends empty": r"empty",
+    "goodput": r"^goodput",
+    "recovery": r"recover",
 }
 EXACT = 1e-9  # of a sum of floats: to the last bit would hold the compiler, not the engine
 SHARE = re.compile(r"prob|abandon|ratio|share|fraction")

@@ -12,6 +12,7 @@ from tests.truth.adapters import (
     data,
     databases,
     deliveries,
+    failures,
     hpa,
     messaging,
     networks,
@@ -46,6 +47,7 @@ ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
     *data.ADAPTERS,
     *databases.ADAPTERS,
     *resilience.ADAPTERS,
+    *failures.ADAPTERS,
     *hpa.ADAPTERS,
     *prometheus.ADAPTERS,
 ]
