@@ -1,4 +1,4 @@
-"""The command line: python -m engine run | presets | validate | schema | reference | warm-up."""
+"""The command line: python -m engine run, explain, compare, sweep, plan, presets and more."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine import ScenarioError, load, presets, ready, simulate, warm_up
 from engine.reading import values
 from engine.reference import reference
 from engine.scenario import Scenario
+from engine.study import commands as studies
 
 if TYPE_CHECKING:
     from engine import Result
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         "--json", metavar="FILE", help="write all figures to a file; - for standard output"
     )
     run.set_defaults(do=_run)
+    studies.add(commands, change)
     commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
     check = commands.add_parser("validate", help="check a scenario file")
     check.add_argument("scenario")

@@ -1,4 +1,4 @@
-"""Compare: is the difference between two systems real, and how large is it?"""
+"""Compare: whether the difference between two systems is real, and how large it is."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def judge(name: str, metric: str, before: list[Outcome], after: list[Outcome]) -
 def sentence(metric: str, was: Interval, change: Interval) -> str:
     """Say in words how a figure has changed, or that it has not beyond noise."""
     what = METRICS[metric]
-    if change.count == 0:
+    if change.runs == 0:
         return f"{what.title}: not measured in both"
     if not change.real or abs(change.mean) < what.floor:
         return f"{what.title}: no difference beyond noise (±{what.say(abs(change.half_width))})"

@@ -84,7 +84,7 @@ class Cluster:
 
         self.name = f"the cluster at {address}"
         try:
-            self._client = Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
+            self._client: Any = Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise ScenarioError(
                 f"the scheduler {address} does not answer within {PATIENCE_SECONDS:g} s"

@@ -52,7 +52,9 @@ _ALL = (
     Metric("stale_read_ratio", "Stale reads", "share", "lower", 1e-5),
 )
 METRICS = {metric.name: metric for metric in _ALL}
-BUSY, REFUSED = "busy ", "refused "  # before a station's name: how busy, how many fail there a second
+# Before a station's name: how busy its cores are (its slots where it has no cores of its own), how
+# many of its slots are held, how many a second fail there.
+BUSY, HELD, REFUSED = "busy ", "held ", "refused "
 
 
 class Outcome(NamedTuple):
@@ -64,6 +66,14 @@ class Outcome(NamedTuple):
     def get(self, name: str) -> float:
         """Return a figure; NaN if the run has none of this name."""
         return self.figures.get(name, math.nan)
+
+    def by_station(self, what: str) -> dict[str, float]:
+        """Return `BUSY`, `HELD` or `REFUSED` of each station that has it."""
+        return {
+            name.removeprefix(what): value
+            for name, value in self.figures.items()
+            if name.startswith(what) and not math.isnan(value)
+        }
 
 
 class Task(NamedTuple):
@@ -96,8 +106,11 @@ def measure(scenario: Scenario, seed: int) -> Outcome:
         value: Any = getattr(summary, name)
         found[name] = math.nan if value is None else float(value)
     stations = result.stations
-    for name, busy, refused in zip(
-        stations.index, stations["utilisation"], stations["failed_per_s"], strict=True
-    ):
-        found[f"{BUSY}{name}"], found[f"{REFUSED}{name}"] = float(busy), float(refused)
+    columns = {
+        BUSY: stations["cpu_utilisation"].fillna(stations["utilisation"]),
+        HELD: stations["thread_utilisation"],
+        REFUSED: stations["failed_per_s"],
+    }
+    for what, column in columns.items():
+        found |= {f"{what}{name}": float(value) for name, value in column.items()}
     return Outcome(found)

@@ -18,6 +18,10 @@ SEEDS_MAX = 200
 Report = Callable[[int, int], None]  # (runs done, runs in all)
 
 
+def nobody(done: int, total: int) -> None:
+    """Tell nobody how far it is."""
+
+
 class StoppedError(Exception):
     """Whoever asked has called the study off; what was played is kept."""
 
@@ -28,15 +32,14 @@ class Lab:
 
     crew: Crew = dataclasses.field(default_factory=Alone)
     shelf: Shelf | None = None
-    report: Report = lambda done, total: None
+    report: Report = nobody
     stop: Stop = lambda: False
 
     def stream(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
         """Yield (place, outcome) as they come, saying how far it is."""
-        done = 0
         self.report(0, len(tasks))
-        for index, outcome in played(tasks, self.crew, self.shelf, self.stop):
-            done += 1
+        found = played(tasks, self.crew, self.shelf, self.stop)
+        for done, (index, outcome) in enumerate(found, 1):
             self.report(done, len(tasks))
             yield index, outcome
 
@@ -73,7 +76,7 @@ class Lab:
             found += self.samples([scenario], list(seeds))[0]
             values = values_of(found, metric)
             so_far = interval(values)
-            if so_far.count == 0 or so_far.within(relative) or len(found) >= most:
+            if so_far.runs == 0 or so_far.within(relative) or len(found) >= most:
                 return found
             needed = runs_needed(values, relative * abs(so_far.mean))
             wanted = min(most, max(len(found) + 1, min(needed, 3 * len(found))))

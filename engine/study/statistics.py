@@ -22,7 +22,7 @@ class Interval(NamedTuple):
 
     mean: float
     half_width: float  # NaN where one value says nothing about noise
-    count: int
+    runs: int
 
     @property
     def low(self) -> float:
@@ -65,9 +65,7 @@ def interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(float(known.mean()), error * quantile, len(known))
 
 
-def difference(
-    before: Sequence[float], after: Sequence[float], level: float = LEVEL
-) -> Interval:
+def difference(before: Sequence[float], after: Sequence[float], level: float = LEVEL) -> Interval:
     """Return `after` - `before`, paired by seed, and its interval.
 
     With common random numbers both had the same luck, so that the pairs' differences vary far
@@ -83,9 +81,9 @@ def mser5(series: Sequence[float]) -> int:
     """Return how many values at the beginning of a series are warm-up.
 
     MSER-5 (White, Cobb and Spratt, "A comparison of five steady-state truncation heuristics for
-    simulation", WSC 2000): of the means of five values each, so many are cut that the standard error
-    of the rest is least.  A minimum in the second half says that the series is too short; then
-    half of it is cut.  NaNs count as the value before them.
+    simulation", WSC 2000): of the means of five values each, so many are cut that the standard
+    error of the rest is least.  A minimum in the second half says that the series is too short;
+    then half of it is cut.  NaNs count as the value before them.
 
     >>> mser5([9, 8, 7, 6, 5] + [1, 2, 1, 2, 1] * 9)
     5
@@ -133,5 +131,5 @@ def runs_needed(values: Sequence[float], half_width: float, level: float = LEVEL
     """
     found = interval(values, level)
     if math.isnan(found.half_width) or found.half_width <= half_width:
-        return found.count
-    return math.ceil(found.count * (found.half_width / half_width) ** 2)
+        return found.runs
+    return math.ceil(found.runs * (found.half_width / half_width) ** 2)

@@ -97,7 +97,7 @@ def candidates(scenario: Scenario) -> list[tuple[str, dict[str, Any], Scenario]]
 
 
 def levers(scenario: Scenario) -> list[Knob]:
-    """Return the knobs worth trying: the main ones, the usual ones, and what the busiest ask for."""
+    """Return the knobs worth trying: main ones, usual ones, and what the busiest ask for."""
     by_path = {knob.path: knob for knob in knobs(scenario)}
     wanted = [path for path, knob in by_path.items() if not knob.advanced]
     wanted += [path for path in USUAL if path in by_path]
