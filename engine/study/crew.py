@@ -98,7 +98,7 @@ class Cluster:
 
         futures = self._client.map(play, tasks, pure=False, retries=TRIES)
         places = {future.key: index for index, future in enumerate(futures)}
-        done = as_completed(futures, with_results=True, raise_errors=False)
+        done = as_completed(futures, loop=self._client.loop, with_results=True, raise_errors=False)
         try:
             while places:
                 if stop():
@@ -149,7 +149,7 @@ def played(
     tasks: Sequence[Task], by: Crew, shelf: Shelf | None = None, stop: Stop = lambda: False
 ) -> Iterator[tuple[int, Outcome]]:
     """Yield every task's outcome: kept ones first, then each as it is played, which is kept."""
-    known = shelf.get(tasks) if shelf else {}
+    known = shelf.get(tasks) if shelf is not None else {}
     yield from sorted(known.items())
     places = [index for index in range(len(tasks)) if index not in known]
     # Equal tasks are played once.
@@ -158,7 +158,7 @@ def played(
         first.setdefault(tasks[index], []).append(index)
     open_tasks = list(first)
     for number, outcome in by.play(open_tasks, stop):
-        if shelf:
+        if shelf is not None:
             shelf.put(open_tasks[number], outcome)
         for index in first[open_tasks[number]]:
             yield index, outcome

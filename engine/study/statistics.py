@@ -82,8 +82,8 @@ def mser5(series: Sequence[float]) -> int:
 
     MSER-5 (White, Cobb and Spratt, "A comparison of five steady-state truncation heuristics for
     simulation", WSC 2000): of the means of five values each, so many are cut that the standard
-    error of the rest is least.  A minimum in the second half says that the series is too short;
-    then half of it is cut.  NaNs count as the value before them.
+    error of the rest is least; at most half of them, since the few at the very end are alike by
+    chance (Hoad, Robinson and Davies, WSC 2008).  NaNs count as the value before them.
 
     >>> mser5([9, 8, 7, 6, 5] + [1, 2, 1, 2, 1] * 9)
     5
@@ -93,8 +93,8 @@ def mser5(series: Sequence[float]) -> int:
     if batches < 2:
         return 0
     means = known[: batches * BATCH].reshape(batches, BATCH).mean(axis=1)
-    errors = [float(np.var(means[cut:])) / (batches - cut) for cut in range(batches - 1)]
-    return BATCH * min(int(np.argmin(errors)), batches // 2)
+    errors = [float(np.var(means[cut:])) / (batches - cut) for cut in range(batches // 2 + 1)]
+    return BATCH * int(np.argmin(errors))
 
 
 def _filled(series: np.ndarray) -> np.ndarray:
