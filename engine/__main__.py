@@ -1,4 +1,4 @@
-"""The command line: run, faults, presets, validate, schema, reference, warm-up."""
+"""The command line: run, faults, explain, next, compare, sweep, plan, presets and more."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine import ScenarioError, catalogue, load, presets, ready, simulate, war
 from engine.reading import values
 from engine.reference import reference
 from engine.scenario import Scenario
+from engine.study import commands as studies
 
 if TYPE_CHECKING:
     from engine import Result
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     faults = commands.add_parser("faults", help="list what can go wrong")
     faults.add_argument("scenario", nargs="?", default="amazon", help="default: amazon")
     faults.set_defaults(do=_faults)
+    studies.add(commands, change)
     commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
     check = commands.add_parser("validate", help="check a scenario file")
     check.add_argument("scenario")

@@ -1,0 +1,164 @@
+"""Crews: who plays the runs of a study.  The same tasks give the same figures, whoever plays them.
+
+On one machine loky's processes (the executor of joblib and scikit-learn, which survives the death
+of a worker); beyond it a Dask cluster, given its scheduler's address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.errors import ScenarioError
+from engine.study.figures import Outcome, Task, play
+
+if TYPE_CHECKING:
+    from engine.study.shelf import Shelf
+
+PATIENCE_SECONDS = 5.0  # for a scheduler to answer
+TRIES = 3  # of a task whose worker has died
+IDLE_SECONDS = 300  # after which processes without work end
+
+Stop = Callable[[], bool]
+
+
+class Crew(Protocol):
+    """Plays tasks, and yields what comes out as it does."""
+
+    name: str
+
+    def play(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[int, Outcome]]:
+        """Yield (place of the task, outcome) in any order; end early once `stop()` says so."""
+
+
+class Alone:
+    """Plays everything here, one after the other."""
+
+    name = "this process"
+
+    def play(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[int, Outcome]]:
+        """Yield (place of the task, outcome)."""
+        for index, task in enumerate(tasks):
+            if stop():
+                return
+            yield index, play(task)
+
+
+class Processes:
+    """Plays on processes of this machine."""
+
+    def __init__(self, count: int | None = None) -> None:
+        self.count = count or os.cpu_count() or 1
+        self.name = f"{self.count} processes"
+
+    def play(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[int, Outcome]]:
+        """Yield (place of the task, outcome); tasks of a worker that dies are played anew."""
+        from loky import get_reusable_executor  # noqa: PLC0415 (only who plays many needs it)
+        from loky.process_executor import TerminatedWorkerError  # noqa: PLC0415
+
+        left = dict(enumerate(tasks))
+        for attempt in range(TRIES):
+            executor = get_reusable_executor(max_workers=self.count, timeout=IDLE_SECONDS)
+            try:
+                for index, outcome in _streamed(executor, left, stop):
+                    del left[index]
+                    yield index, outcome
+            except TerminatedWorkerError:
+                if attempt == TRIES - 1:
+                    raise ScenarioError(
+                        f"a worker process ended {TRIES} times without a word; the machine may be"
+                        " short of memory: use fewer processes or shorter runs"
+                    ) from None
+            else:
+                return
+
+
+class Cluster:
+    """Plays on a Dask cluster; its workers have this version of Strata on their path."""
+
+    def __init__(self, address: str) -> None:
+        """Connect to a scheduler such as tcp://127.0.0.1:8786.  Raises ScenarioError."""
+        from distributed import Client  # noqa: PLC0415
+
+        self.name = f"the cluster at {address}"
+        try:
+            self._client: Any = Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise ScenarioError(
+                f"the scheduler {address} does not answer within {PATIENCE_SECONDS:g} s"
+                f" ({type(error).__name__}); start one with: dask scheduler, or leave the address"
+                " out to play on this machine"
+            ) from None
+
+    def play(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[int, Outcome]]:
+        """Yield (place of the task, outcome); Dask plays a dead worker's tasks elsewhere."""
+        from distributed import as_completed  # noqa: PLC0415
+
+        futures = self._client.map(play, tasks, pure=False, retries=TRIES)
+        places = {future.key: index for index, future in enumerate(futures)}
+        done = as_completed(futures, loop=self._client.loop, with_results=True, raise_errors=False)
+        try:
+            while places:
+                if stop():
+                    return
+                with contextlib.suppress(TimeoutError):
+                    for future, outcome in done:
+                        if isinstance(outcome, Exception) or future.status != "finished":
+                            raise ScenarioError(f"{self.name} gave up a run: {outcome}")
+                        yield places.pop(future.key), Outcome(*outcome)
+                        if stop():
+                            return
+        finally:
+            self._client.cancel(futures)
+
+    def close(self) -> None:
+        """Leave the cluster."""
+        self._client.close()
+
+
+def _streamed(executor: Any, left: dict[int, Task], stop: Stop) -> Iterator[tuple[int, Outcome]]:
+    """Yield outcomes as they come; what has not begun when `stop()` says so is called off."""
+    import concurrent.futures  # noqa: PLC0415
+
+    futures = {executor.submit(play, task): index for index, task in left.items()}
+    pending = set(futures)
+    try:
+        while pending:
+            if stop():
+                return
+            done, pending = concurrent.futures.wait(
+                pending, timeout=0.1, return_when=concurrent.futures.FIRST_COMPLETED
+            )
+            for future in done:
+                yield futures[future], future.result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def crew(scheduler: str = "", processes: int | None = None) -> Crew:
+    """Return who plays: a Dask cluster if an address is given, else processes here; 1 is alone."""
+    if scheduler:
+        return Cluster(scheduler)
+    return Alone() if processes == 1 else Processes(processes)
+
+
+def played(
+    tasks: Sequence[Task], by: Crew, shelf: Shelf | None = None, stop: Stop = lambda: False
+) -> Iterator[tuple[int, Outcome]]:
+    """Yield every task's outcome: kept ones first, then each as it is played, which is kept."""
+    known = shelf.get(tasks) if shelf is not None else {}
+    yield from sorted(known.items())
+    places = [index for index in range(len(tasks)) if index not in known]
+    # Equal tasks are played once.
+    first: dict[Task, list[int]] = {}
+    for index in places:
+        first.setdefault(tasks[index], []).append(index)
+    open_tasks = list(first)
+    for number, outcome in by.play(open_tasks, stop):
+        if shelf is not None:
+            shelf.put(open_tasks[number], outcome)
+        for index in first[open_tasks[number]]:
+            yield index, outcome
