@@ -81,6 +81,7 @@ class Assembly(Layout):
                     weight,
                     weight,
                     0,
+                    0,
                 ),
             )
         station.pools.extend(range(first, first + on))
@@ -226,6 +227,7 @@ class Assembly(Layout):
                 residents,
                 victims,
                 early_ms / 1e3,
+                0,
                 0,
                 0,
                 0,

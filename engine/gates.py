@@ -16,12 +16,13 @@ class Gates:
         self.world = world
         self.slots = world.pools["slots"].copy()  # what the program says
         self.room = world.pools["room"].copy()
-        self.shuttings: dict[int, list[bool]] = {}  # of each pool: whether each of them refuses
+        # Of each pool, each time it was shut: whether who comes is refused, and why (a code).
+        self.shuttings: dict[int, list[tuple[bool, int]]] = {}
 
-    def shut(self, pools: Iterable[int], *, refuses: bool) -> None:
+    def shut(self, pools: Iterable[int], *, refuses: bool, reason: int) -> None:
         """Shut pools once more."""
         for pool in pools:
-            self.shuttings.setdefault(pool, []).append(refuses)
+            self.shuttings.setdefault(pool, []).append((refuses, reason))
             self.settle(pool)
 
     def reopen(self, pools: Iterable[int], *, refuses: bool | None) -> list[int]:
@@ -29,10 +30,10 @@ class Gates:
         opened = []
         for pool in pools:
             shuttings = self.shuttings.get(pool, [])
-            if not shuttings or (refuses is not None and refuses not in shuttings):
+            such = [at for at, (kind, _) in enumerate(shuttings) if refuses in {None, kind}]
+            if not such:
                 raise ValueError(f"pool {pool} is not shut so; shut it before it is reopened")
-            kind = shuttings[-1] if refuses is None else refuses
-            shuttings.remove(kind)
+            del shuttings[such[-1]]
             self.settle(pool)
             if not shuttings:
                 opened.append(pool)
@@ -49,19 +50,23 @@ class Gates:
 
     def settle(self, pool: int) -> None:
         """Write what holds for a pool into its row."""
-        shuttings, pools = self.shuttings.get(pool, ()), self.world.pools
+        shuttings, pools = self.shuttings.get(pool, []), self.world.pools
+        refused = [reason for refuses, reason in shuttings if refuses]
         pools["slots"][pool] = 0 if shuttings else self.slots[pool]
-        pools["room"][pool] = 0 if any(shuttings) else self.room[pool]
+        pools["room"][pool] = 0 if refused else self.room[pool]
+        pools["reason"][pool] = refused[-1] if refused else 0
 
     def take_over(self, fresh: World) -> None:
         """Learn what the program says now; what is shut stays shut."""
         self.slots = fresh.pools["slots"].copy()
         self.room = fresh.pools["room"].copy()
-        for pool in self.shuttings:
-            self.settle(pool)
+        for pool, shuttings in self.shuttings.items():
+            if shuttings:
+                self.settle(pool)
 
     def nominal(self, pools: np.ndarray) -> np.ndarray:
         """Give a copy of the pools' rows the slots that they have when they are not shut."""
-        for pool in self.shuttings:
-            pools["slots"][pool], pools["room"][pool] = self.slots[pool], self.room[pool]
+        for pool, shuttings in self.shuttings.items():
+            if shuttings:
+                pools["slots"][pool], pools["room"][pool] = self.slots[pool], self.room[pool]
         return pools

@@ -136,7 +136,7 @@ class Layout:
         return World(
             clock=clock,
             steps=self._step_table(),
-            visits=np.zeros(max(1, len(self._steps)), np.int64),
+            visits=np.zeros(len(self._steps) + 1, np.int64),
             dists=self._table("dists", tables.Dist),
             samples=np.array(self._samples or [0.0]),
             due=np.zeros(tokens + 256),
@@ -171,6 +171,8 @@ class Layout:
             channels=self._table("channels", tables.Channel),
             partitions=self._table("partitions", tables.Partition),
             messages=chained(np.zeros(messages, tables.Message)),
+            disturbances=np.zeros(1, tables.Disturbance),
+            targets=np.zeros(1, np.int32),
             sources=self._table("sources", tables.Source),
             starts=np.array(self._starts or [0], np.int64),
             journeys=np.zeros(journeys, tables.Journey),
@@ -204,7 +206,9 @@ class Layout:
         return victims
 
     def _step_table(self) -> np.ndarray:
-        steps = np.zeros(len(self._steps), tables.Step)
+        """Return the steps; behind them one more, at which those fail who are made to."""
+        rows: list[dict[str, float]] = [*self._steps, {"op": tables.Op.FAIL}]
+        steps = np.zeros(len(rows), tables.Step)
         defaults = {
             "op": 0,
             "site": 0,
@@ -220,7 +224,7 @@ class Layout:
         names = tables.Step.names
         assert names is not None
         for name in names:
-            values = [step.get(name, defaults[name]) for step in self._steps]
+            values = [step.get(name, defaults[name]) for step in rows]
             steps[name] = np.array(values, np.uint64 if name == "label" else None)
         return steps
 

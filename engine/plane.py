@@ -7,6 +7,7 @@ import numpy as np
 from engine.assembly import Station
 from engine.disturbances import Disturbance, Disturbances
 from engine.gates import Gates
+from engine.kernel.crash import crash
 from engine.kernel.loop import (
     add_users,
     launch,
@@ -19,48 +20,18 @@ from engine.kernel.loop import (
 from engine.kernel.sample import FIRST_COUNT
 from engine.kernel.share import set_speed
 from engine.kernel.store import ABSENT
-from engine.kernel.tables import NOBODY, VICTIMS, Keep, Sample
+from engine.kernel.tables import HOLDS, NOBODY, VICTIMS, Keep, Sample, State
 from engine.kernel.watch import eject
 from engine.kernel.world import World
 from engine.layers.data import scattered
 from engine.layers.servers import Servers
 from engine.layout import SPARE_REASONS
+from engine.parameters import PARAMETERS, laid_out_alike
 from engine.program import Program
 from engine.room import TOKENS_MAX, Room, TooManyInFlightError
 from engine.scale import Scale
 
 __all__ = ["TOKENS_MAX", "Plane", "TooManyInFlightError"]
-
-# What a change may touch while a run goes on: parameters, never state.
-PARAMETERS = {
-    "steps": ("number", "dist", "jump"),
-    "dists": ("family", "first", "count", "a", "b", "c"),
-    "pools": ("slots", "room", "weight", "ceiling", "backup"),
-    "groups": ("policy", "count", "draws"),
-    "peers": ("max_fails", "timeout", "row_max", "rest", "most"),
-    "stores": ("capacity", "ttl", "sliding", "sample", "samples", "early", "fancy"),
-    "retries": ("attempts", "cancels", "jitter", "keeps", "rest", "cap"),
-    "limits": ("rate", "burst", "window"),
-    "breakers": ("failures", "probes", "rest"),
-    "processors": ("cores",),
-    "channels": ("workers", "again", "attempts", "room", "retention"),
-    "partitions": ("worker",),
-}
-
-# What a change may not touch: state is laid out by it.
-LAYOUT = {
-    "keyspaces": ("first", "count", "guides"),
-    "choices": ("first", "count"),
-    "stores": ("first", "keys", "bounded", "personal", "residents", "victims"),
-    "ledgers": ("first",),
-    "groups": ("first", "watched"),
-    "pools": ("meter",),
-    "retries": ("budget",),
-    "processors": ("pool",),
-    "channels": ("first", "partitions", "start", "meter"),
-    "sources": ("users", "journeys", "starts", "arrive"),
-}
-SHARED = ("lookups", "popularity", "starts")
 
 
 class Plane(Room):
@@ -171,7 +142,9 @@ class Plane(Room):
 
     # ------------------------------------------------------------ faults
 
-    def crash(self, pools: Sequence[int], reason: str, *, redelivers: bool = True) -> int:
+    def crash(
+        self, pools: Sequence[int], reason: str = "connection reset", *, redelivers: bool = True
+    ) -> int:
         """Fail everyone who holds a slot of these pools or stands in their lines, now.
 
         Their connections are reset: each is unwound to the innermost try that was opened before
@@ -183,7 +156,13 @@ class Plane(Room):
         The pools go on giving slots unless they are shut: shut them before.  Returns how many
         have failed.
         """
-        raise NotImplementedError
+        code = self.reason(reason)
+        who, floors = struck(self.world, pools)
+        self._need_for_crash(len(who))
+        self._call(crash, who, floors, code, redelivers)
+        for channel in range(len(self.program.channels)):
+            self.serve(channel)
+        return len(who)
 
     def shut(self, pools: Sequence[int], *, refuses: bool, reason: str = "") -> None:
         """Give no slot of these pools any more; who holds one keeps it.
@@ -192,7 +171,8 @@ class Plane(Room):
         one that the program gives for a full line); else they wait, as for a hung one, as long
         as there is room.  Shut twice, a pool wants to be reopened twice.
         """
-        self.gates.shut(pools, refuses=refuses)
+        code = self.reason(reason) if reason else 0
+        self.gates.shut(pools, refuses=refuses, reason=code)
 
     def reopen(self, pools: Sequence[int], *, refuses: bool | None = None) -> None:
         """Take back one `shut` of each pool, the latest (of that kind); let in who waits.
@@ -233,20 +213,11 @@ class Plane(Room):
         so `factor` means nothing there.  Returns a handle for `calm`.
         """
         code = self.reason(reason) if reason else 0
-        return self.disturbances.add(
-            Disturbance(
-                tuple(rows),
-                factor,
-                extra_seconds,
-                loss,
-                code,
-                None if servers is None else tuple(servers),
-            )
-        )
+        where = None if servers is None else tuple(servers)
+        what = Disturbance(tuple(rows), factor, extra_seconds, loss, code, where)
+        return self.disturbances.add(what)
 
-    def bypass(
-        self, stores: Sequence[int], *, register: str = "", value: int = 0, reason: str = ""
-    ) -> int:
+    def bypass(self, stores: Sequence[int], *, register: str = "", value: int = 0) -> int:
         """Let look-ups in these stores find nothing, and let nobody store or forget a key.
 
         What a store holds stays (`empty` it if its memory is gone).  Such a look-up counts as a
@@ -254,7 +225,11 @@ class Plane(Room):
         register of that name has this value: the keys of one node of a cluster.  Returns a
         handle for `calm`.
         """
-        raise NotImplementedError
+        by, rows_of = self.program.register(register) if register else 0, self.disturbances.rows_of
+        passed = [
+            Disturbance(rows_of(store), store=store, register=by, value=value) for store in stores
+        ]
+        return self.disturbances.add(*passed)
 
     def calm(self, handle: int) -> None:
         """End a disturbance, or a bypass; KeyError if it has ended before."""
@@ -364,7 +339,7 @@ class Plane(Room):
         if not self.program.same_shape(program):
             return False
         fresh = program.world(0)
-        if not self._laid_out_as(fresh):
+        if not laid_out_alike(self.world, fresh):
             return False
         for name, fields in PARAMETERS.items():
             for field in fields:
@@ -394,19 +369,6 @@ class Plane(Room):
         self.sizes.take_over()
         for pool in self._out:
             self._settle_up(pool)
-
-    def _laid_out_as(self, fresh: World) -> bool:
-        """Return whether two worlds have the same places in the same tables."""
-        return (
-            all(np.array_equal(getattr(self.world, n), getattr(fresh, n)) for n in SHARED)
-            and all(len(getattr(self.world, n)) == len(getattr(fresh, n)) for n in PARAMETERS)
-            and (self.world.sources["rate"] < 0).tolist() == (fresh.sources["rate"] < 0).tolist()
-            and all(
-                np.array_equal(getattr(self.world, name)[field], getattr(fresh, name)[field])
-                for name, fields in LAYOUT.items()
-                for field in fields
-            )
-        )
 
     def _fill(self, index: int, ttl_seconds: float) -> None:
         """Fill a store with its most popular keys, their remaining lives spread evenly."""
@@ -439,3 +401,24 @@ class Plane(Room):
     def _add_users(self, source: int, count: int) -> None:
         self._need(count)
         self._call(add_users, source, 0, count)
+
+
+def struck(world: World, pools: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return who holds a slot of some pools or waits for one, and how many holds each keeps.
+
+    The oldest come first; but of messages last, so that these get to the head of their partitions.
+    """
+    tokens = world.tokens
+    used = np.flatnonzero(tokens["state"] != State.FREE)
+    held = tokens["holds"][used]
+    inside = np.isin(world.holds["pool"][used], pools) & (np.arange(HOLDS) < held[:, None])
+    floors = np.where(inside.any(axis=1), inside.argmax(axis=1), held).astype(np.int64)
+    waits = (tokens["state"][used] == State.QUEUED) & np.isin(tokens["queue"][used], pools)
+    computing = np.flatnonzero(tokens["state"][used] == State.SHARING)
+    steps = world.steps[tokens["step"][used[computing]] - 1]
+    index = steps["site"] + world.registers[used[computing], steps["by"]]
+    waits[computing] = np.isin(world.processors["pool"][index], pools)
+    chosen = np.flatnonzero(inside.any(axis=1) | waits)
+    born, channel = tokens["born"][used[chosen]], tokens["channel"][used[chosen]]
+    chosen = chosen[np.argsort(np.where(channel == NOBODY, born, -born), kind="stable")]
+    return used[chosen], floors[chosen]

@@ -213,7 +213,7 @@ class Recorder:
     def counters(self) -> Snapshot:
         """Return a copy of all counters, with time integrals brought up to now."""
         world, now = self.plane.world, self.plane.now
-        pools = world.pools.copy()
+        pools = self.plane.gates.nominal(world.pools.copy())
         elapsed = now - pools["last"]
         pools["busy_area"] += pools["busy"] * elapsed
         pools["waiting_area"] += pools["waiting"] * elapsed

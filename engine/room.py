@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from engine.kernel.tables import HOLDS
 from engine.kernel.world import World
 from engine.layout import chained
 from engine.program import Program
@@ -33,6 +34,13 @@ class Room:
             self._make_room(tokens=True)
         self._room_on_agenda(count)
 
+    def _need_for_crash(self, count: int) -> None:
+        """Make room for so many who fail, and for whom they let in."""
+        self._need(count)
+        self._room_on_agenda(count * (HOLDS + 2))
+        while self.world.clock["spare_messages"][0] < count + self.program.reserve:
+            self._more_messages()
+
     def _make_room(self, tokens: bool = False) -> None:
         """Double the tables of tokens or messages, whichever is short."""
         world, clock = self.world, self.world.clock[0]
@@ -49,12 +57,17 @@ class Room:
             clock["free"] = np.int32(size)
             clock["spare"] += size
         else:
-            size = len(world.messages)
-            world.replace("messages", grown(world.messages, 2 * size))
-            chained(world.messages[size:], size)
-            world.messages["behind"][-1] = clock["free_message"]
-            clock["free_message"] = size
-            clock["spare_messages"] += size
+            self._more_messages()
+
+    def _more_messages(self) -> None:
+        """Double the table of messages."""
+        world, clock = self.world, self.world.clock[0]
+        size = len(world.messages)
+        world.replace("messages", grown(world.messages, 2 * size))
+        chained(world.messages[size:], size)
+        world.messages["behind"][-1] = clock["free_message"]
+        clock["free_message"] = size
+        clock["spare_messages"] += size
 
     def _room_on_agenda(self, count: int = 0) -> None:
         """Make the agenda hold `count` more: besides an event a token it has stale ones."""

@@ -110,9 +110,11 @@ def check_pools(plane: Plane) -> None:
             continue
         assert pool["busy"] == held[index], f"pool {index}: busy"
         assert pool["waiting"] == queued[index] == line(world, index), f"pool {index}: waiting"
-        assert 0 <= pool["busy"] <= pool["slots"]
-        assert pool["waiting"] == 0 or pool["busy"] == pool["slots"]
-        assert pool["room"] == NOBODY or pool["waiting"] <= pool["room"]
+        assert pool["busy"] >= 0
+        assert pool["waiting"] == 0 or pool["busy"] >= pool["slots"]
+        if not plane.gates.is_shut(index):  # who was there before it was shut may stay
+            assert pool["busy"] <= pool["slots"]
+            assert pool["room"] == NOBODY or pool["waiting"] <= pool["room"]
         assert pool["busy_area"] >= 0.0
         assert pool["waiting_area"] >= 0.0
 
@@ -150,7 +152,8 @@ def check_messages(plane: Plane) -> None:
         channel = world.channels[index]
         places = slice(int(row[0]), int(row[0]) + int(row[1]))
         own = [station for station in plane.program.stations.values() if station.channel == index]
-        workers = {pool for station in own for pool in station.pools}
+        blocks = {station.pools[0]: plane.program.laid[station.pools[0]] for station in own}
+        workers = {first + at for first, laid in blocks.items() for at in range(laid)}
         busy = int(world.pools["busy"][sorted(workers)].sum()) - int(channel["lapsed"])
         for name in (
             "processed",
@@ -180,9 +183,9 @@ def check_messages(plane: Plane) -> None:
 
 
 def check_stores(plane: Plane) -> None:
-    """Gets = hits + misses; what is in a store is what its entries say, at most its capacity."""
-    world = plane.world
-    asked = np.flatnonzero(world.steps["op"] == Op.GET)
+    """Gets = hits + misses + bypassed; a store holds what its entries say, up to its capacity."""
+    world, program = plane.world, plane.program
+    asked = np.array([r for r in range(program.here) if program.op_of(r) == Op.GET], np.int64)
     gets, hits = int(world.stores["gets"].sum()), int(world.stores["hits"].sum())
     assert gets == world.visits[asked].sum()
     misses = int(world.visits[asked + 1].sum())
@@ -193,6 +196,7 @@ def check_stores(plane: Plane) -> None:
     else:
         assert gets == hits + misses
     for store in rows(plane, "stores"):
+        assert 0 <= store["bypassed"] <= store["gets"] - store["hits"]
         first, keys = int(store["first"]), int(store["keys"])
         there = world.entries["before"][first : first + keys] != ABSENT
         assert store["count"] == there.sum() <= store["capacity"]

@@ -40,12 +40,19 @@ def publish(step, who, world):
 @aside
 def enqueue(channel_index, place, token, delivery, world):
     """Put a message about a token's request at the end of a partition."""
-    clock, channel, partition = (
-        world.clock[0],
-        world.channels[channel_index],
-        world.partitions[place],
-    )
-    index = clock.free_message
+    partition, index = world.partitions[place], compose(token, delivery, world)
+    if partition.tail == NOBODY:
+        partition.head = index
+    else:
+        world.messages[partition.tail].behind = index
+    partition.tail = index
+    count_in(world.channels[channel_index], partition, world.clock[0].now)
+
+
+@part
+def compose(token, delivery, world):
+    """Write a message about a token's request; return its index."""
+    clock, index = world.clock[0], world.clock[0].free_message
     message = world.messages[index]
     clock.free_message = message.behind
     clock.spare_messages -= 1
@@ -53,13 +60,14 @@ def enqueue(channel_index, place, token, delivery, world):
     message.born = clock.now if delivery == 0 else token.born
     message.journey, message.visit, message.sent = token.journey, delivery, clock.now
     message.behind = NOBODY
-    if partition.tail == NOBODY:
-        partition.head = index
-    else:
-        world.messages[partition.tail].behind = index
-    partition.tail = index
+    return index
+
+
+@part
+def count_in(channel, partition, now):
+    """Count one more message that waits."""
     partition.waiting += 1
-    tally(channel, clock.now)
+    tally(channel, now)
     channel.waiting += 1
 
 
@@ -204,3 +212,23 @@ def requeue(who, world):
     free(who, world)
     serve(channel, world.partitions[place].worker, world)
     return Verdict.OVER
+
+
+@aside
+def put_back(who, due, world):
+    """Give back a message whose worker has died: to the head of its partition, or later."""
+    token, now = world.tokens[who], world.clock[0].now
+    channel, partition = world.channels[token.channel], world.partitions[token.partition]
+    channel.redelivered += 1
+    if due > now:
+        channel.delayed += 1
+        token.step = channel.start - 1
+        wake(who, due, world)
+        return
+    index = compose(token, token.delivery + 1, world)
+    world.messages[index].behind = partition.head
+    if partition.head == NOBODY:
+        partition.tail = index
+    partition.head = index
+    count_in(channel, partition, now)
+    free(who, world)

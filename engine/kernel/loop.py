@@ -6,6 +6,7 @@ from engine.kernel.breaker import pass_breaker, report
 from engine.kernel.channel import acknowledge, publish, refuse, requeue, serve
 from engine.kernel.choice import draw_key, look_up, route, set_register, split
 from engine.kernel.compile import aside, door, entry, part
+from engine.kernel.disturb import disturbed
 from engine.kernel.fork import fork, gather, join, still
 from engine.kernel.ledger import check, mark, recent, stamp, verify
 from engine.kernel.limit import credit, limit
@@ -169,6 +170,8 @@ def perform_rarely(step, row, who, world):
         return verify(step, who, world)
     if op == Op.UNTIL:
         return wait_until(step, row, who, world)
+    if op == Op.DISTURBED:
+        return disturbed(step, row, who, world)
     free(who, world)  # Op.LEAVE
     return Verdict.OVER
 

@@ -1,6 +1,7 @@
 """Pools: a number of equal slots and one line, first come, first served.
 
-SEIZE  site + register[by]: the pool; account: of the wait; reason: when the line is full.
+SEIZE  site + register[by]: the pool; account: of the wait; reason: when the line is full, but for
+       a pool that has a reason of its own.
 RELEASE  the slot that the token took last.
 SHED  site + register[by]: the pool; number: the line at which to fail; reason: why.
 """
@@ -33,7 +34,7 @@ def seize(step, who, world):
         return Verdict.NEXT
     if 0 <= pool.room <= pool.waiting:
         world.meters[pool.meter].failed += 1
-        world.tokens[who].reason = step.reason
+        world.tokens[who].reason = pool.reason or step.reason
         return Verdict.FAILED
     settle(pool, now)
     token = world.tokens[who]

@@ -258,7 +258,7 @@ def give_up(who, depth, world):
     for outer in range(depth + 1):
         inherit_scope(who, heir, outer, world)
     new.holds, new.depth, new.reason = kept, depth + 1, Reason.TIMED_OUT
-    new.queue, new.legs = NOBODY, 0
+    new.queue, new.legs, new.needed = NOBODY, 0, 0
     cut_short(who, heir, world)
     token.orphan, token.parent = depth, NOBODY
     if not policy.keeps:

@@ -13,15 +13,22 @@ from engine.kernel.compile import aside, door
 from engine.kernel.pool import settle
 from engine.kernel.randomness import draw
 from engine.kernel.record import bin_of, leaf
-from engine.kernel.tables import NOBODY, Kind, State, Verdict
+from engine.kernel.tables import DOOMED, NOBODY, Kind, State, Verdict
 
 
 @aside
 def share(step, who, world):
     """Begin a job."""
+    token = world.tokens[who]
+    size = draw(world.dists[step.dist], token.root, step.label, token.visit, world)
+    return begin_job(step, size, who, world)
+
+
+@aside
+def begin_job(step, size, who, world):
+    """Begin a job of a size, seconds on a core of its own."""
     index = step.site + world.registers[who, step.by]
     processor, token, now = world.processors[index], world.tokens[who], world.clock[0].now
-    size = draw(world.dists[step.dist], token.root, step.label, token.visit, world)
     catch_up(processor, now)
     job = world.holds[who, token.holds]  # on top of what it holds
     job.asked, job.got = processor.virtual + size, size
@@ -99,11 +106,7 @@ def end_job(index, world):
     token, job = world.tokens[who], job_of(who, world)
     catch_up(processor, now)
     processor.virtual = job.asked  # exact, whatever the sums of small steps came to
-    processor.head = token.behind
-    if token.behind == NOBODY:
-        processor.tail = NOBODY
-    else:
-        world.tokens[token.behind].before = NOBODY
+    take_off(processor, token, world)
     index_of_meter = world.pools[processor.pool].meter
     meter, stay = world.meters[index_of_meter], now - token.began
     meter.served += 1
@@ -115,9 +118,40 @@ def end_job(index, world):
     row = token.step - 1
     leaf(who, token.began, now, row, world.steps[row].account, world)
     token.state = State.EVENT
+    if token.needed == DOOMED:
+        token.needed, token.step = 0, len(world.steps) - 1
     crowd(processor, processor.jobs - 1, world)
     plan_end(index, world)
     return who
+
+
+@aside
+def take_off(processor, token, world):
+    """Take a job out of the order in which they end."""
+    if token.before == NOBODY:
+        processor.head = token.behind
+    else:
+        world.tokens[token.before].behind = token.behind
+    if token.behind == NOBODY:
+        processor.tail = token.before
+    else:
+        world.tokens[token.behind].before = token.before
+
+
+@aside
+def break_off(who, world):
+    """Take a token's job off its processor, done or not."""
+    token, now = world.tokens[who], world.clock[0].now
+    step = world.steps[token.step - 1]
+    index = step.site + world.registers[who, step.by]
+    processor, job = world.processors[index], job_of(who, world)
+    catch_up(processor, now)
+    meter = world.meters[world.pools[processor.pool].meter]
+    meter.failed += 1
+    meter.work += min(job.got, max(0.0, job.got - (job.asked - processor.virtual)))
+    take_off(processor, token, world)
+    crowd(processor, processor.jobs - 1, world)
+    plan_end(index, world)
 
 
 @door

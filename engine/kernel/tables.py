@@ -10,6 +10,7 @@ from enum import IntEnum
 import numpy as np
 
 NOBODY = -1
+DOOMED = -1  # what a token needs that fails when it has done what it is at
 
 REGISTERS = 16  # small integers a token carries: which server, region, shard …
 HOLDS = 12  # slots a token may hold at once
@@ -79,6 +80,7 @@ class Op(IntEnum):
     VERIFY = 36
     UNTIL = 37
     SHED = 38
+    DISTURBED = 39
 
 
 class Verdict(IntEnum):
@@ -250,6 +252,7 @@ Pool = row(
     weight=I4,
     effective=I4,
     current=I4,
+    reason=I4,
 )
 Group = row(policy=I4, first=I4, count=I4, draws=I4, turn=I4, watched=I4)
 Peer = row(
@@ -293,6 +296,7 @@ Store = row(
     evicted=I8,
     refreshed=I8,
     drops=I8,
+    bypassed=I8,
 )
 Entry = row(until=F8, before=I4, behind=I4)
 Victim = row(key=I4, score=I4)
@@ -348,6 +352,20 @@ Channel = row(
 )
 Partition = row(head=I4, tail=I4, waiting=I4, worker=I4)
 Message = row(root=U8, request=I8, born=F8, sent=F8, key=I4, journey=I4, visit=I4, behind=I4)
+# Row r of these, where it is not blank, is of step r; from there on one is behind the other.
+Disturbance = row(
+    op=I4,
+    behind=I4,
+    first=I4,
+    count=I4,
+    store=I4,
+    by=I4,
+    value=I4,
+    reason=I4,
+    factor=F8,
+    extra=F8,
+    loss=F8,
+)
 Source = row(
     users=I4,
     journeys=I4,
@@ -406,6 +424,8 @@ TABLES: dict[str, tuple[np.dtype | type, int]] = {
     "channels": (Channel, 1),  # Channel
     "partitions": (Partition, 1),  # Partition
     "messages": (Message, 1),  # Message; free ones are chained through `behind`
+    "disturbances": (Disturbance, 1),  # Disturbance; one blank while nothing is disturbed
+    "targets": (I4, 1),  # pools that disturbances are confined to
     "sources": (Source, 1),  # Source
     "starts": (I8, 1),  # first step of each journey, of each leg
     "journeys": (Journey, 1),  # Journey

@@ -1,0 +1,459 @@
+"""The plane under faults: laws that hold whatever breaks, and what stands over a change."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import Scenario, Simulation
+from engine.kernel.tables import NOBODY, Op
+from engine.plane import Plane
+from tests.books import check_books, check_drained
+from tests.strategies import scenarios
+from tests.workshop import FAR, alike, constant, outcome, plane_of, program_of, reasons, work
+
+seeds = st.integers(0, 1000)
+
+
+# ---------------------------------------------------------------- laws
+
+
+class Deed(NamedTuple):
+    """Something that is done to a run at a time: what, to which place, how much of it."""
+
+    at: float
+    what: str
+    place: int
+    size: float
+
+
+deeds = st.builds(
+    Deed,
+    st.floats(0.0, 2.0),
+    st.sampled_from(
+        ["crash", "crash", "kill", "hang", "slow", "lose", "bypass", "scale", "surge", "mend"]
+    ),
+    st.integers(0, 1000),
+    st.floats(0.05, 1.0),
+)
+
+
+class Havoc:
+    """What was broken in a run, and how it is mended."""
+
+    def __init__(self, run: Simulation) -> None:
+        self.run = run
+        self.cures: list[Callable[[], None]] = []
+
+    def do(self, deed: Deed) -> None:
+        """Do one deed; it has to be the same in every run of the scenario."""
+        plane = self.run.plane
+        stations = [s for s in plane.program.stations.values() if s.pools]
+        if deed.what == "mend":
+            if self.cures:
+                self.cures.pop(0)()
+        elif deed.what == "surge":
+            plane.surge(3.0 * deed.size)
+        elif deed.what in {"slow", "lose"}:
+            self._disturb(deed)
+        elif deed.what == "bypass":
+            stores = list(range(len(plane.program._rows["stores"])))[:: 1 + deed.place % 3]
+            handle = plane.bypass(stores)
+            self.cures.append(lambda: plane.calm(handle))
+        elif stations:
+            self._strike(deed, stations[deed.place % len(stations)])
+
+    def _disturb(self, deed: Deed) -> None:
+        plane = self.run.plane
+        rows = plane.program.rows()[deed.place % 3 :: 3]
+        if deed.what == "slow":
+            handle = plane.disturb(rows, factor=4 * deed.size, extra_seconds=0.1 * deed.size)
+        else:
+            handle = plane.disturb(rows, loss=deed.size, reason="lost")
+        self.cures.append(lambda: plane.calm(handle))
+
+    def _strike(self, deed: Deed, station: Any) -> None:
+        plane = self.run.plane
+        pools = station.pools[: 1 + int(deed.size * len(station.pools))]
+        if deed.what == "scale":
+            if plane.scale_max(station.name) > 1:
+                plane.scale(station.name, 1 + deed.place % min(6, plane.scale_max(station.name)))
+            return
+        if deed.what in {"kill", "hang"}:
+            plane.shut(pools, refuses=deed.what == "kill", reason="connection refused")
+            self.cures.append(lambda: plane.reopen(pools, refuses=deed.what == "kill"))
+        if deed.what in {"kill", "crash"}:
+            plane.crash(pools, "connection reset")
+
+    def mend(self) -> None:
+        """End all that lasts."""
+        while self.cures:
+            self.cures.pop(0)()
+        self.run.plane.surge(1.0)
+
+
+def havoc(
+    scenario: Scenario, seed: int, what: list[Deed], pauses: list[float], *, looks: bool = False
+) -> Simulation:
+    """Return a run in which all this has been done, with pauses, and all was mended at the end."""
+    run = Simulation(scenario, seed)
+    broken = Havoc(run)
+    for at, deed in sorted([*((deed.at, deed) for deed in what), *((at, None) for at in pauses)],
+                           key=lambda pair: (pair[0], pair[1] is not None)):  # fmt: skip
+        run.advance_to(at)
+        if deed is not None:
+            broken.do(deed)
+        if looks:
+            check_books(run)
+            run.result().summary  # noqa: B018  (looking changes nothing)
+    run.advance_to(scenario.duration_seconds)
+    broken.mend()
+    return run
+
+
+@settings(max_examples=60)
+@given(scenarios(), seeds, st.lists(deeds, min_size=1, max_size=8))
+def test_the_books_balance_whatever_breaks(scenario, seed, what) -> None:
+    """A request that vanished in a crash would make the outage look shorter than it was."""
+    run = havoc(scenario, seed, what, [], looks=True)
+    check_books(run)
+    run.advance(0.5)
+    check_books(run)
+
+
+@settings(max_examples=40)
+@given(scenarios(arrivals="open"), seeds, st.lists(deeds, min_size=1, max_size=8))
+def test_a_system_that_was_mended_runs_dry(scenario, seed, what) -> None:
+    """What a crash left behind, a slot, a timer, a token, would be there for ever."""
+    run = havoc(scenario, seed, what, [])
+    run.plane.set_rate(0.0)
+    for processor in range(len(run.plane.program._rows["processors"])):
+        run.plane.set_speed(processor, 1.0)  # no repair comes any more
+    run.plane.advance(FAR)
+    check_books(run)
+    check_drained(run.plane)
+
+
+@settings(max_examples=30)
+@given(
+    scenarios(),
+    seeds,
+    st.lists(deeds, min_size=1, max_size=6),
+    st.lists(st.floats(0.001, 2.0), min_size=1, max_size=8),
+)
+def test_a_pause_changes_nothing_whatever_breaks(scenario, seed, what, pauses) -> None:
+    """A fault that is injected into a paused run is the fault of its timeline."""
+    one, other = havoc(scenario, seed, what, []), havoc(scenario, seed, what, pauses, looks=True)
+    assert alike(one.plane.world, other.plane.world) == []
+    assert one.result().summary == other.result().summary
+
+
+@settings(max_examples=20)
+@given(scenarios(), seeds, st.floats(0.1, 1.9))
+def test_what_is_mended_at_once_was_never_broken(scenario, seed, at) -> None:
+    """Shut and reopened, disturbed and calmed, all in one instant: the same bytes."""
+    plain, other = Simulation(scenario, seed), Simulation(scenario, seed)
+    for run in (plain, other):
+        run.advance_to(at)
+    pools = [pool for s in other.plane.program.stations.values() for pool in s.pools]
+    other.plane.shut(pools, refuses=True)
+    handle = other.plane.disturb(other.plane.program.rows(), factor=9.0)
+    other.plane.calm(handle)
+    other.plane.reopen(pools)
+    other.plane.surge(5.0)
+    other.plane.surge(1.0)
+    for run in (plain, other):
+        run.advance_to(scenario.duration_seconds)
+    skipped = {"sources", "clock", "due", "order", "who"}  # a surge plans its next request anew
+    assert set(alike(plain.plane.world, other.plane.world)) <= skipped | {"tokens", "processors",
+                                                                          "lanes"}  # fmt: skip
+    assert plain.result().summary == other.result().summary
+
+
+# ---------------------------------------------------------------- shut and reopened
+
+
+def visit(program, place, room: int = -1) -> None:
+    """Emit a visit of 100 ms to a server with one thread, pool 0."""
+    work(program, program.pool(place, 1, room), constant(100), "line full")
+
+
+def test_a_dead_server_refuses_and_a_hung_one_lets_wait() -> None:
+    """Who comes to a dead process is told at once; who comes to a hung one is told nothing."""
+    for refuses in (True, False):
+        plane = plane_of(visit, rate=1.0)
+        plane.shut([0], refuses=refuses, reason="connection refused")
+        assert not plane.answers(0)
+        plane.advance(3.5)
+        assert outcome(plane).failed == (3 if refuses else 0)
+        assert plane.world.pools["waiting"][0] == (0 if refuses else 3)
+        plane.reopen([0])
+        assert plane.answers(0)
+        plane.set_rate(0.0)
+        plane.advance(10.0)
+        assert outcome(plane).answered == (0 if refuses else 3)
+        assert reasons(plane) == ({"connection refused": 3} if refuses else {})
+        check_drained(plane)
+
+
+def test_a_hung_server_refuses_when_its_line_is_full() -> None:
+    """Nobody accepts, so the accept queue fills up."""
+    plane = plane_of(lambda program, place: visit(program, place, room=2), rate=1.0)
+    plane.shut([0], refuses=False)
+    plane.advance(5.5)
+    assert reasons(plane) == {"line full": 3}
+    assert plane.world.pools["waiting"][0] == 2
+
+
+def test_shut_twice_wants_to_be_reopened_twice() -> None:
+    """Two faults hit one server; it is well when both are over, in whatever order."""
+    plane = plane_of(visit, rate=1.0)
+    plane.shut([0], refuses=True, reason="dead")
+    plane.shut([0], refuses=False)
+    plane.reopen([0], refuses=True)
+    plane.advance(1.5)
+    assert outcome(plane).failed == 0
+    assert plane.world.pools["waiting"][0] == 1
+    plane.reopen([0], refuses=False)
+    assert plane.world.pools["busy"][0] == 1
+    with pytest.raises(ValueError, match="not shut"):
+        plane.reopen([0])
+
+
+def test_who_holds_a_slot_of_a_pool_that_is_shut_keeps_it() -> None:
+    """Nothing is broken off that nobody crashes."""
+    plane = plane_of(visit, rate=1.0)
+    plane.advance(1.05)
+    plane.shut([0], refuses=True)
+    plane.set_rate(0.0)
+    plane.advance(2.0)
+    assert outcome(plane).answered == 1
+
+
+# ---------------------------------------------------------------- rate
+
+
+def test_a_surge_multiplies_whatever_rate_is_asked_for() -> None:
+    """A spike on top of a pattern: the pattern goes on, so many times as high."""
+    plane = plane_of(visit, rate=10.0)
+    plane.advance(1.0)
+    plane.surge(3.0)
+    plane.advance(2.0)
+    assert outcome(plane).started == pytest.approx(40, abs=1)
+    plane.set_rate(5.0)
+    plane.advance(4.0)
+    assert outcome(plane).started == pytest.approx(70, abs=1)
+    plane.surge(1.0)
+    plane.advance(6.0)
+    assert outcome(plane).started == pytest.approx(80, abs=1)
+    with pytest.raises(ValueError, match="makes no sense"):
+        plane.surge(-1.0)
+
+
+# ---------------------------------------------------------------- counts
+
+
+def shop(**application: Any) -> Scenario:
+    """Return a shop of two servers, with a queue of two workers behind it."""
+    return Scenario.model_validate({
+        "duration_seconds": 20, "warm_up_seconds": 0,
+        "client": {"enabled": False, "requests_per_second": 100},
+        "application": {"replicas": 2, "threads": 4, "cores": 2, **application,
+                        "services": {"server": {"cpu_time": {"exponential": 10}}}},
+        "asynchronous": {"workers": 2, "partitions": 6,
+                         "kinds": {"mail": {"service_time": 50}}},
+        "journeys": {"visit": {"steps": [
+            {"do": "call", "service": "server"}, {"do": "publish", "to": ["mail"]}]}},
+    })  # fmt: skip
+
+
+def used(run: Simulation, station: str) -> list[int]:
+    """Return which of a station's laid-out pools have been at work in the last second."""
+    plane = run.plane
+    first = plane.program.stations[station].pools[0]
+    rows = plane.world.pools[first : first + plane.program.laid[first]]
+    before = rows["busy_area"].copy()
+    run.advance(1.0)
+    return [place for place, more in enumerate(rows["busy_area"] > before) if more]
+
+
+def test_a_service_has_as_many_servers_as_it_is_scaled_to() -> None:
+    """All of them are picked, and no other."""
+    run = Simulation(shop())
+    assert used(run, "application.server") == [0, 1]
+    run.plane.scale("server", 5)
+    assert run.plane.scaled("server") == 5
+    assert used(run, "application.server") == [0, 1, 2, 3, 4]
+    run.plane.scale("server", 1)
+    run.advance(0.5)  # the others finish what they have in hand
+    assert used(run, "application.server") == [0]
+    check_books(run)
+
+
+def test_workers_are_scaled_with_their_partitions() -> None:
+    """A third worker gets its share of the partitions at once."""
+    run = Simulation(shop())
+    for count in (3, 6, 1):
+        run.plane.scale("mail", count)
+        run.advance(1.0)
+        assert used(run, "asynchronous.mail") == list(range(count))
+        check_books(run)
+
+
+def test_one_line_of_workers_is_scaled_by_its_hands() -> None:
+    """SQS: workers are so many hands of one line, and idle ones take what waits at once."""
+    scenario = shop().change({"asynchronous.broker": "queue"})
+    run = Simulation(scenario)
+    run.advance(2.0)
+    waiting = int(run.plane.world.channels["waiting"][0])
+    run.plane.scale("mail", 20)
+    assert run.plane.world.channels["waiting"][0] == waiting - 18
+    assert run.plane.scaled("mail") == 20
+    run.advance(1.0)
+    check_books(run)
+
+
+def test_scaling_stays_within_what_is_laid_out() -> None:
+    """Tables do not grow while a run goes on."""
+    plane = Simulation(shop()).plane
+    assert plane.scale_max("server") == 32
+    with pytest.raises(ValueError, match="1 to 32"):
+        plane.scale("server", 33)
+    with pytest.raises(KeyError, match="no service"):
+        plane.scale("nothing", 2)
+
+
+def test_server_seconds_are_the_integral_of_the_count() -> None:
+    """2 · 3 s + 5 · 2 s + 1 · 5 s: what is paid for."""
+    run = Simulation(shop())
+    for seconds, count in ((3.0, 5), (2.0, 1), (5.0, 1)):
+        run.advance(seconds)
+        run.plane.scale("server", count)
+    assert run.plane.server_seconds("server") == pytest.approx(21.0)
+    assert run.plane.server_seconds("mail") == pytest.approx(20.0)
+
+
+def test_a_scaled_service_that_is_watched_is_watched_as_a_whole() -> None:
+    """New servers are taken out when they fail, as the old ones."""
+    scenario = shop().change({"edge.balancer.max_fails": 1, "edge.balancer.next_upstream": 0})
+    run = Simulation(scenario)
+    run.plane.scale("server", 4)
+    first = run.plane.program.stations["application.server"].pools[0]
+    assert run.plane.world.peers["max_fails"][first : first + 5].tolist() == [1, 1, 1, 1, 0]
+    outcomes = run.plane.world.steps[run.plane.world.steps["op"] == Op.OUTCOME]
+    assert set(outcomes["jump"].tolist()) == {4}
+    run.change("application.replicas", 3)
+    assert run.plane.scaled("server") == 3
+    assert run.plane.world.peers["max_fails"][first : first + 4].tolist()[:3] == [1, 1, 1]
+
+
+# ---------------------------------------------------------------- what stands over a change
+
+
+def test_faults_outlast_a_change_of_something_else() -> None:
+    """A knob that is turned during an outage must not end it."""
+    run = Simulation(shop())
+    plane = run.plane
+    station = plane.program.stations["application.server"]
+    run.advance(1.0)
+    plane.scale("server", 3)
+    plane.shut(station.pools[:1], refuses=True, reason="connection refused")
+    plane.disturb(plane.program.rows(what="cpu"), factor=2.0)
+    crew = plane.program.stations["asynchronous.mail"]
+    plane.assign(crew.channel, [NOBODY] * 6)
+    steps = plane.world.steps["op"].copy()
+    run.change("application.threads", 8)
+    assert plane.world.pools["slots"][station.pools].tolist() == [0, 8, 8]
+    assert plane.world.steps["op"].tolist() == steps.tolist()
+    assert plane.scaled("server") == 3
+    assert plane.program.stations["application.server"].pools == station.pools
+    assert set(plane.world.partitions["worker"].tolist()) == {NOBODY}
+    plane.reopen(station.pools[:1])
+    assert plane.world.pools["slots"][station.pools].tolist() == [8, 8, 8]
+    assert "connection refused" in plane.program.reasons
+    run.advance(1.0)
+    check_books(run)
+
+
+def test_a_count_outlasts_every_change_but_its_own() -> None:
+    """Who turns the knob takes over from who has scaled."""
+    run = Simulation(shop())
+    run.plane.scale("server", 5)
+    run.plane.scale("mail", 4)
+    run.change("application.threads", 8)
+    assert (run.plane.scaled("server"), run.plane.scaled("mail")) == (5, 4)
+    run.change("application.replicas", 3)
+    assert (run.plane.scaled("server"), run.plane.scaled("mail")) == (3, 4)
+    run.change("asynchronous.workers", 3)
+    assert (run.plane.scaled("server"), run.plane.scaled("mail")) == (3, 3)
+    assert used(run, "asynchronous.mail") == [0, 1, 2]
+
+
+def test_reasons_of_faults_outlast_a_change() -> None:
+    """A code that meant another reason after a change would blame the wrong one."""
+    run = Simulation(shop())
+    run.advance(1.0)
+    struck = run.plane.crash(run.plane.program.stations["application.server"].pools, "killed")
+    run.change("application.threads", 8)
+    run.advance(0.1)
+    assert struck > 0
+    assert run.result().summary.failures == {"killed": struck}
+
+
+def test_a_run_has_room_for_a_few_reasons_of_its_own() -> None:
+    """Beyond them the last stands for all others; nothing is lost from the count."""
+    plane = plane_of(visit, rate=1.0)
+    codes = [plane.reason(f"reason {number}") for number in range(20)]
+    assert len(set(codes)) == 16
+    assert max(codes) < plane.world.reasons.shape[1]
+
+
+# ---------------------------------------------------------------- up and down
+
+
+def group(program, place) -> None:
+    """Emit a visit to one of four servers by turns, with a panic threshold of a half."""
+    first = program.pools(place, 4, 1, -1, 4)
+    group = program.group(0, first, 4)
+    program.panic(group, 0.5)
+    by = program.register("server")
+    program.step(Op.ROUTE, "way", site=group, register=by, jump=first, reason=3)
+    program.step(Op.SEIZE, site=first, by=by)
+    program.hold("work", constant(10))
+    program.step(Op.RELEASE)
+
+
+def test_below_the_panic_threshold_all_are_picked() -> None:
+    """Envoy: when over half are down, the checks are taken to be wrong, not the servers."""
+    plane = Plane(program_of(group), seed=7)
+    for pool in (0, 1):
+        plane.mark_up(pool, up=False)
+    assert plane.world.pools["up"].tolist() == [0, 0, 1, 1]
+    plane.mark_up(2, up=False)
+    assert plane.world.pools["up"].tolist() == [1, 1, 1, 1]
+    assert [plane.is_up(pool) for pool in range(4)] == [False, False, False, True]
+    plane.mark_up(0, up=True)
+    assert plane.world.pools["up"].tolist() == [1, 0, 0, 1]
+
+
+def test_a_server_is_picked_when_nobody_has_marked_it_down() -> None:
+    """A deployment that ends must not bring a server back that fails its checks."""
+    plane = plane_of(visit)
+    plane.mark_up(0, up=False, by="checks")
+    plane.mark_up(0, up=False)
+    plane.mark_up(0, up=True)
+    assert plane.world.pools["up"][0] == 0
+    plane.mark_up(0, up=True, by="checks")
+    assert plane.world.pools["up"][0] == 1
+
+
+def test_a_server_that_stands_still_does_not_answer() -> None:
+    """Its health checks run into their time-out."""
+    run = Simulation(shop(cpu="processor_sharing"))
+    place = run.plane.program.laid_out["server"]
+    assert run.plane.answers(place.first + 1)
+    run.plane.set_speed(place.cpus + 1, 0.0)
+    assert not run.plane.answers(place.first + 1)
+    assert run.plane.answers(place.first)
