@@ -10,28 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 # pkg/controller/podautoscaler/config/v1alpha1/defaults.go
 SYNC_SECONDS = 15.0
 TOLERANCE = 0.1
-CPU_INITIALISATION_SECONDS = 300.0
-INITIAL_READINESS_SECONDS = 30.0
 DOWNSCALE_STABILISATION_SECONDS = 300.0
 
 Kind = Literal["Pods", "Percent"]
 Select = Literal["Max", "Min", "Disabled"]
 Phase = Literal["Running", "Pending", "Failed"]
-Reason = Literal[
-    "DesiredWithinRange",
-    "ScaleUpLimit",
-    "ScaleDownLimit",
-    "TooManyReplicas",
-    "TooFewReplicas",
-    "ScaleUpStabilized",
-    "ScaleDownStabilized",
-]
+Limit = Literal["ScaleUpLimit", "ScaleDownLimit", "TooManyReplicas", "TooFewReplicas"]
+Reason = Limit | Literal["DesiredWithinRange", "ScaleUpStabilized", "ScaleDownStabilized"]
 Moment = tuple[float, int]  # (when, how many replicas were recommended, added or removed)
 
 
@@ -86,6 +77,16 @@ class Metric(NamedTuple):
     window_seconds: float = 0.0
 
 
+class Grace(NamedTuple):
+    """How long the CPU of a pod that starts may say nothing; the controller's defaults."""
+
+    initialisation_seconds: float = 300.0
+    readiness_seconds: float = 30.0
+
+
+GRACE = Grace()
+
+
 class Groups(NamedTuple):
     """Pods by what their metrics are good for."""
 
@@ -113,8 +114,8 @@ def resource(
     now: float = 0.0,
     *,
     tolerance: float = TOLERANCE,
-    initialisation_seconds: float = CPU_INITIALISATION_SECONDS,
-    readiness_seconds: float = INITIAL_READINESS_SECONDS,
+    initialisation_seconds: float = GRACE.initialisation_seconds,
+    readiness_seconds: float = GRACE.readiness_seconds,
 ) -> Wanted:
     """Return the replicas that hold CPU at a share of what pods request: GetResourceReplicas.
 
@@ -126,14 +127,11 @@ def resource(
         raise MissingError(
             "unable to get metrics for resource cpu: no metrics returned from resource metrics API"
         )
-    groups = grouped(
-        pods,
-        metrics,
-        now,
-        initialisation_seconds=initialisation_seconds,
-        readiness_seconds=readiness_seconds,
-    )
-    requests = requested(pods)
+    if any(pod.request is None for pod in pods.values()):
+        raise MissingError("missing request for cpu")
+    requests = {name: pod.request or 0 for name, pod in pods.items()}
+    grace = Grace(initialisation_seconds, readiness_seconds)
+    groups = grouped(pods, metrics, now, grace)
 
     def usage(known: Mapping[str, int]) -> int:
         wanted = sum(requests[name] for name in known if name in requests)
@@ -157,12 +155,11 @@ def pods_average(
     As `resource`, but pods that are not ready count, and no request is known: before a
     scale-down, pods without a metric count as being at the target.
     """
-    groups = grouped(pods, metrics, 0.0, cpu=False)
+    groups, full = grouped(pods, metrics, 0.0, None), dict.fromkeys(pods, target)
 
     def usage(known: Mapping[str, int]) -> int:
         return sum(known.values()) // len(known)
 
-    full = dict.fromkeys(pods, target)
     return _settled(current, groups, metrics, usage, target, full, tolerance)
 
 
@@ -176,8 +173,8 @@ def _settled(
     tolerance: float,
 ) -> Wanted:
     """Return what is wanted by what is known, and then by the worst that is not."""
-    left_out = groups.ignored | groups.unready
-    known = {name: metric.value for name, metric in metrics.items() if name not in left_out}
+    out = groups.ignored | groups.unready
+    known = {name: metric.value for name, metric in metrics.items() if name not in out}
     if not known:
         raise MissingError("did not receive metrics for any ready pods")
     used = usage(known)
@@ -211,11 +208,9 @@ def value(
     4
     """
     ratio = usage / target
-    if not current:
-        return Wanted(math.ceil(ratio), usage)
-    if abs(1.0 - ratio) <= tolerance:
+    if current and abs(1.0 - ratio) <= tolerance:
         return Wanted(current, usage)
-    return Wanted(math.ceil(ratio * ready), usage)
+    return Wanted(math.ceil(ratio * ready if current else ratio), usage)
 
 
 def average(current: int, usage: int, target: int, *, tolerance: float = TOLERANCE) -> Wanted:
@@ -233,49 +228,37 @@ def average(current: int, usage: int, target: int, *, tolerance: float = TOLERAN
 
 
 def grouped(
-    pods: Mapping[str, Pod],
-    metrics: Mapping[str, Metric],
-    now: float,
-    *,
-    cpu: bool = True,
-    initialisation_seconds: float = CPU_INITIALISATION_SECONDS,
-    readiness_seconds: float = INITIAL_READINESS_SECONDS,
+    pods: Mapping[str, Pod], metrics: Mapping[str, Metric], now: float, grace: Grace | None
 ) -> Groups:
     """Return pods by what their metrics are good for: groupPods.
 
-    Whether a pod is ready matters for CPU alone.  While it may still be starting up, it is not
-    until a whole window was measured after it became so; later, only if it never was.
+    Whether a pod is ready matters for CPU alone; for all else there is no `grace`.
     """
     ignored = {n for n, pod in pods.items() if pod.deleting or pod.phase == "Failed"}
     unready = {n for n, pod in pods.items() if n not in ignored and pod.phase == "Pending"}
     missing = {n for n in pods if n not in ignored | unready | metrics.keys()}
     ready = pods.keys() - ignored - unready - missing
-    for name in ready if cpu else ():
-        pod, metric = pods[name], metrics[name]
-        if pod.started + initialisation_seconds > now:
-            fresh = metric.at >= pod.changed + metric.window_seconds
-            starting = not pod.ready or not fresh
-        else:
-            starting = not pod.ready and pod.started + readiness_seconds > pod.changed
-        if starting:
-            unready.add(name)
+    if grace:
+        unready |= {name for name in ready if starting(pods[name], metrics[name], now, grace)}
     return Groups(len(ready - unready), frozenset(unready), frozenset(missing), frozenset(ignored))
 
 
-def requested(pods: Mapping[str, Pod]) -> dict[str, int]:
-    """Return what each pod requests.  Raises MissingError if one names nothing."""
-    if any(pod.request is None for pod in pods.values()):
-        raise MissingError("missing request for cpu")
-    return {name: pod.request or 0 for name, pod in pods.items()}
+def starting(pod: Pod, metric: Metric, now: float, grace: Grace) -> bool:
+    """Return whether what a pod uses says nothing yet.
+
+    While it may still be starting up, its readiness has to be as old as the metric's window;
+    later, it is enough that it was ever ready.
+    """
+    if pod.started + grace.initialisation_seconds > now:
+        return not pod.ready or metric.at < pod.changed + metric.window_seconds
+    return not pod.ready and pod.started + grace.readiness_seconds > pod.changed
 
 
 def used(containers: Mapping[str, int], container: str, pod: str) -> int:
     """Return what a pod's containers use, or one of them; MissingError if that is not there."""
-    if not container:
-        return sum(containers.values())
-    if container not in containers:
+    if container and container not in containers:
         raise MissingError(f"container {container} not present in metrics for pod {pod}")
-    return containers[container]
+    return containers[container] if container else sum(containers.values())
 
 
 # ---------------------------------------------------------------- what of it is done
@@ -336,12 +319,12 @@ def limited(
     (20, 'ScaleUpLimit')
     """
     if desired > current:
-        limit = max(current, limit_up(current, up, ups, downs, now))
+        limit = max(current, furthest(current, up, 1, ups, downs, now))
         reason: Reason = "ScaleUpLimit" if limit < high else "TooManyReplicas"
         if desired > min(limit, high):
             return min(limit, high), reason
     elif desired < current:
-        limit = min(current, limit_down(current, down, ups, downs, now))
+        limit = min(current, furthest(current, down, -1, ups, downs, now))
         reason = "ScaleDownLimit" if limit > low else "TooFewReplicas"
         if desired < max(limit, low):
             return max(limit, low), reason
@@ -358,32 +341,28 @@ def limited_by_default(current: int, desired: int, low: int, high: int) -> tuple
     return desired, "DesiredWithinRange"
 
 
-def limit_up(
-    current: int, rules: Rules, ups: Sequence[Moment], downs: Sequence[Moment], now: float
+def furthest(
+    current: int,
+    rules: Rules,
+    way: Literal[1, -1],
+    ups: Sequence[Moment],
+    downs: Sequence[Moment],
+    now: float,
 ) -> int:
-    """Return the most replicas that the policies allow; a percentage is rounded up."""
+    """Return the most replicas that policies allow, or, where the way is down, the fewest.
+
+    A percentage is rounded up on the way up, so that one replica can become two, and truncated
+    on the way down (calculateScaleUpLimitWithScalingRules and its counterpart).
+    """
     if rules.select == "Disabled":
         return current
     proposals = []
     for policy in rules.policies:
         begin = _at_begin(current, policy, ups, downs, now)
-        percent = math.ceil(begin * (1 + policy.value / 100))
-        proposals.append(begin + policy.value if policy.kind == "Pods" else percent)
-    return min(proposals) if rules.select == "Min" else max(proposals)
-
-
-def limit_down(
-    current: int, rules: Rules, ups: Sequence[Moment], downs: Sequence[Moment], now: float
-) -> int:
-    """Return the fewest replicas that the policies allow; a percentage is truncated."""
-    if rules.select == "Disabled":
-        return current
-    proposals = []
-    for policy in rules.policies:
-        begin = _at_begin(current, policy, ups, downs, now)
-        percent = int(begin * (1 - policy.value / 100))
-        proposals.append(begin - policy.value if policy.kind == "Pods" else percent)
-    return max(proposals) if rules.select == "Min" else min(proposals)
+        percent = begin * (1 + way * policy.value / 100)
+        rounded = math.ceil(percent) if way > 0 else int(percent)
+        proposals.append(begin + way * policy.value if policy.kind == "Pods" else rounded)
+    return max(proposals) if (rules.select == "Max") == (way > 0) else min(proposals)
 
 
 def _at_begin(
@@ -413,7 +392,7 @@ class Decision:
     replicas: int
     reason: Reason
     recommended: int  # before stabilisation and limits
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory
 
 
 def decide(
@@ -438,16 +417,9 @@ def decide(
         return _done(current, high, "TooManyReplicas", recommended, memory, now)
     if current < low:
         return _done(current, low, "TooFewReplicas", recommended, memory, now)
-    stable = stabilised(
-        current,
-        recommended,
-        memory.recommendations,
-        now,
-        up.stabilisation_seconds,
-        down.stabilisation_seconds,
-    )
-    longest = max(up.stabilisation_seconds, down.stabilisation_seconds)
-    kept = tuple(known for known in memory.recommendations if known[0] >= now - longest)
+    windows = up.stabilisation_seconds, down.stabilisation_seconds
+    stable = stabilised(current, recommended, memory.recommendations, now, *windows)
+    kept = _kept(memory.recommendations, now - max(windows))
     memory = replace(memory, recommendations=(*kept, (now, recommended)))
     count, reason = limited(
         current, stable, low, high, up=up, down=down, ups=memory.ups, downs=memory.downs, now=now
@@ -455,12 +427,13 @@ def decide(
     if stable != recommended and reason == "DesiredWithinRange":
         reason = "ScaleUpStabilized" if recommended >= current else "ScaleDownStabilized"
     period = max(policy.period_seconds for rules in (up, down) for policy in rules.policies)
-    memory = replace(
-        memory,
-        ups=tuple(known for known in memory.ups if known[0] >= now - period),
-        downs=tuple(known for known in memory.downs if known[0] >= now - period),
-    )
+    ups, downs = _kept(memory.ups, now - period), _kept(memory.downs, now - period)
+    memory = replace(memory, ups=ups, downs=downs)
     return _done(current, count, reason, recommended, memory, now)
+
+
+def _kept(moments: tuple[Moment, ...], since: float) -> tuple[Moment, ...]:
+    return tuple(moment for moment in moments if moment[0] >= since)
 
 
 def _done(

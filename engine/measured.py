@@ -39,6 +39,7 @@ class Measured:
         self._events = list(recorder.events)
         self._tallies = dict(recorder.tallies)
         self._paid = {station: list(counts) for station, counts in recorder.paid.items()}
+        self._alerts = list(recorder.alerts)
         self._latency = plane.world.latency - self._base.latency
         self._shares = plane.world.shares - self._base.shares
         self._waits = plane.world.waits - self._base.waits

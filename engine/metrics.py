@@ -56,8 +56,8 @@ class Metrics:
         place = self._stations.get(station)
         if place is None or not scrapes:
             return []
-        pools = place.cpus if name == "cpu_utilisation" and place.cpus else place.pools
-        return [self._busy([pool], scrapes) for pool in pools]
+        kind = place.cpus if name == "cpu_utilisation" and place.cpus else place.pools
+        return [_busy(place, kind, scrapes, server) for server in range(len(place.pools))]
 
     def gauge(self, name: str, station: str, read: Callable[[], float]) -> None:
         """Let a component say a figure of itself, which is read at every scrape."""
@@ -129,7 +129,7 @@ class Metrics:
         count = len(self._within(window, end))
         begin = end - count + 1
         if begin == 1 and last[0] < window:
-            begin, count = 0, count + 1
+            begin, count, window = 0, count + 1, last[0]  # of a longer window, what there is
         if count < promql.LEAST:
             return (math.nan,) * 4
         first = self._totals(place, begin)
@@ -162,12 +162,6 @@ class Metrics:
 
     # ------------------------------------------------------------ stations
 
-    def _busy(self, pools: list[int], scrapes: list[Scrape]) -> float:
-        """Return the share of these pools' slots that was busy; NaN if they have none."""
-        busy = sum(float(scrape.busy_seconds[pools].sum()) for scrape in scrapes)
-        could = sum(float(scrape.slots[pools].sum()) * scrape.seconds for scrape in scrapes)
-        return busy / could if could else math.nan
-
     def _cpu(self, name: str, place: Station | None, window: float | None, end: int) -> float:
         """How busy the cores are, or the slots where there are none; "": the busiest service."""
         if place is None:
@@ -175,7 +169,7 @@ class Metrics:
             return max((load for load in loads if load == load), default=math.nan)  # noqa: PLR0124
         kinds = [pools for pools in (place.cpus, place.pools) if pools]
         scrapes = self._within(window, end)
-        shares = [self._busy(pools, scrapes) for pools in kinds[: 1 + (name == "utilisation")]]
+        shares = [_busy(place, pools, scrapes) for pools in kinds[: 1 + (name == "utilisation")]]
         return max(shares, default=math.nan)
 
     def _waiting(self, name: str, place: Station | None, window: float | None, end: int) -> float:
@@ -218,10 +212,33 @@ class Metrics:
         return data.lag.mean_ms / 1e3
 
     def _up(self, name: str, place: Station | None, window: float | None, end: int) -> float:
-        """How many servers are in their balancer's pool."""
+        """How many servers are alive and not marked down."""
         places = self._services() if place is None else (place,)
         pools = [pool for each in places for pool in each.pools]
-        return float(self._recorder.scrapes[end - 1].up[pools].sum()) if pools else math.nan
+        scrape = self._recorder.scrapes[end - 1]
+        alive = (scrape.up[pools] > 0) & (scrape.slots[pools] > 0)
+        return float(alive.sum()) if pools else math.nan
+
+
+def _busy(
+    place: Station, kind: list[int], scrapes: list[Scrape], server: int | None = None
+) -> float:
+    """Return the share of the slots of `kind`, the cores or the threads, that was busy.
+
+    A server counts while it is in use and not shut: a dead one has no metrics.  NaN: none was.
+    """
+    busy = could = 0.0
+    for scrape in scrapes:
+        count = scrape.instances.get(place.name, 0)
+        known = place.pools  # as they are now; servers that came or went stand side by side
+        if count != len(known):
+            known = list(range(known[0], known[0] + count))
+        threads = np.array(known if server is None else known[server : server + 1], np.int64)
+        alive = scrape.slots[threads] > 0
+        pools = (threads + (kind[0] - place.pools[0]))[alive]
+        busy += float(scrape.busy_seconds[pools].sum())
+        could += float(scrape.slots[pools].sum()) * scrape.seconds
+    return busy / could if could else math.nan
 
 
 def _time(scrape: Scrape) -> float:

@@ -91,6 +91,18 @@ def retry_budget(active: int, percent: float = 20.0, least: int = 3) -> int:
     return max(least, int(active * percent / 100))
 
 
+def rejection(requests: float, accepts: float, multiplier: float = 2.0) -> float:
+    """Return the chance with which a client rejects a request before it sends it.
+
+    Google SRE book, chapter 21, "Handling Overload", client-side throttling: requests that were
+    made and accepted in the last two minutes, and K, their multiplier.
+
+    >>> round(rejection(3000, 500), 3), rejection(900, 600)
+    (0.666, 0.0)
+    """
+    return max(0.0, (requests - multiplier * accepts) / (requests + 1.0))
+
+
 # ---------------------------------------------------------------- balancing
 
 

@@ -56,6 +56,10 @@ class _Loader(yaml.SafeLoader):
                     " time; leave one out"
                 )
             seen.add(key.value)
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = (
+                    "tag:yaml.org,2002:str"  # as in YAML 1.2: `on: true` switches something on
+                )
         return super().construct_mapping(node, deep)
 
 

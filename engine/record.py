@@ -69,12 +69,25 @@ class Scrape(NamedTuple):
     waiting: np.ndarray
     slots: np.ndarray
     up: np.ndarray
+    instances: dict[str, int]  # how many servers each station with pools has
     gets: np.ndarray  # by store
     hits: np.ndarray
     queued: np.ndarray  # by channel
     bins: np.ndarray  # where the flattened histograms have grown: of stays, then of all latency
     counts: np.ndarray  # by how much
     gauges: dict[tuple[str, str], float]  # (name, station) -> what a component says of itself
+
+
+class AlertNote(NamedTuple):
+    """What has become of an alert: it began to wait, it fired, or it was resolved."""
+
+    time: float
+    kind: str  # alert_pending, alert or alert_resolved
+    title: str
+    station: str  # "": the whole system
+    severity: str
+    value: float  # of its figure
+    since: float  # when it began to wait, where it fires
 
 
 class Exposed(NamedTuple):
@@ -130,6 +143,7 @@ class Recorder:
         self.events: list[tuple[float, str, str, str]] = []
         self.tallies: defaultdict[str, float] = defaultdict(float)  # what the control plane counts
         self.scrapes: list[Scrape] = []  # the last SCRAPES_KEPT, the newest at the end
+        self.alerts: list[AlertNote] = []
         self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
         self.paid: dict[str, list[tuple[float, int]]] = {}  # station -> (since when, how many)
         self.baseline = self._baseline()
@@ -163,6 +177,11 @@ class Recorder:
                 waiting=pools["waiting"].copy(),
                 slots=pools["slots"].copy(),
                 up=pools["up"].copy(),
+                instances={
+                    name: len(place.pools)
+                    for name, place in self.plane.program.stations.items()
+                    if place.pools
+                },
                 gets=after.gets - before.gets,
                 hits=after.hits - before.hits,
                 queued=channels["waiting"].copy(),
@@ -194,6 +213,13 @@ class Recorder:
         known = self.paid.setdefault(station, [])
         if not known or known[-1][1] != count:
             known.append((self.plane.now, count))
+
+    def note_alert(
+        self, kind: str, title: str, station: str, severity: str, value: float, since: float
+    ) -> None:
+        """Note what has become of an alert."""
+        now = self.plane.now
+        self.alerts.append(AlertNote(now, kind, title, station, severity, value, since))
 
     def start_measuring(self) -> None:
         """Leave out of all figures what has happened so far."""

@@ -13,7 +13,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from engine import buckets, logs, traces
+from engine import buckets, logs, oncall, traces
 from engine.distribution import Frozen
 from engine.kernel.tables import ACCOUNTS, BINS, NOBODY, STRATA
 from engine.measured import Measured
@@ -283,6 +283,11 @@ class Result(Measured):
     def events(self) -> pd.DataFrame:
         """What the control plane did, in order."""
         return pd.DataFrame(self._events, columns=["time_s", "kind", "station", "text"])
+
+    @functools.cached_property
+    def on_call(self) -> pd.DataFrame:
+        """The log of those on call: a row an alert that fired, and what users saw meanwhile."""
+        return oncall.on_call(self._alerts, self._events, self.timeseries)
 
     @functools.cached_property
     def scrapes(self) -> pd.DataFrame:

@@ -126,10 +126,13 @@ class Prices(Frozen):
 
 
 class Expectation(Frozen):
-    """What has to come out: a figure of the summary, between two bounds."""
+    """What has to come out: a figure, between two bounds; `engine.expect` knows which there are."""
 
     low: float = -1e300
     high: float = 1e300
+    of: str = Field(default="", max_length=80, description="The figure; empty: as it is called.")
+    from_seconds: float | None = Field(default=None, ge=0, description="Only from this time on.")
+    to_seconds: float | None = Field(default=None, ge=0, description="Only up to this time.")
 
 
 class Scenario(Frozen):

@@ -57,6 +57,55 @@ def usl(n: float, alpha: float, beta: float) -> float:
     return n / (1.0 + alpha * (n - 1.0) + beta * n * (n - 1.0))
 
 
+class Storm(NamedTuple):
+    """What a retry storm can do to a server that works on what nobody waits for any more."""
+
+    stable_below: float  # requests/s: from any backlog it finds back by itself
+    capacity: float  # requests/s: at more it is overloaded without any storm
+    attempts: float  # a second, while every attempt fails
+
+    def state(self, load: float) -> str:
+        """Return whether a load is stable, vulnerable or overloaded."""
+        if load < self.stable_below:
+            return "stable"
+        return "vulnerable" if load < self.capacity else "overloaded"
+
+
+def retry_storm(load: float, capacity: float, retries: int) -> Storm:
+    """Return the states that retries make; `load` and `capacity` in requests a second.
+
+    N. Bronson, A. Aghayev, A. Charapko, T. Zhu, "Metastable Failures in Distributed Systems",
+    HotOS 2021: a load λ below the capacity μ is vulnerable where μ < λ (1 + retries), for once a
+    backlog is longer than the time-out, every request comes so many times.
+
+    >>> retry_storm(280, 300, 1)
+    Storm(stable_below=150.0, capacity=300, attempts=560)
+    """
+    return Storm(capacity / (1 + retries), capacity, load * (1 + retries))
+
+
+class Flush(NamedTuple):
+    """What a cache that is lost does to the database behind it; requests/s."""
+
+    warm: float  # at the database, with the cache
+    cold: float  # without it
+    safe: float  # this load needs no cache
+    vulnerable: bool  # well while warm, overloaded once cold
+
+
+def cache_flush(load: float, hit_ratio: float, capacity: float) -> Flush:
+    """Return what a database of a capacity gets beside a look-aside cache, warm and cold.
+
+    L. Huang et al., "Metastable Failures in the Wild", OSDI 2022, section 5.3: it is vulnerable
+    where load × (1 - hit ratio) < capacity < load.
+
+    >>> cache_flush(500, 0.75, 200)
+    Flush(warm=125.0, cold=500, safe=200, vulnerable=True)
+    """
+    warm = load * (1.0 - hit_ratio)
+    return Flush(warm, load, capacity, warm < capacity < load)
+
+
 class Usl(NamedTuple):
     """A fit of the universal scalability law: throughput is gamma × usl(n, alpha, beta)."""
 

@@ -92,6 +92,12 @@ def test_an_alias_bomb_is_refused_before_it_unfolds() -> None:
         read_text(bomb)
 
 
+def test_a_switch_is_no_truth_value() -> None:
+    """YAML 1.1 reads the key `on` as true; whoever writes it means the word."""
+    text = VISIT + "application: {services: {server: {}}}\nedge: {dns: {on: off}}"
+    assert not read_text(text).edge.dns.on
+
+
 def test_a_file_of_fifty_megabytes_is_refused(tmp_path) -> None:
     """A large upload would stop everybody."""
     file = tmp_path / "large.yaml"

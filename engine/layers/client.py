@@ -12,6 +12,7 @@ from engine.component import ControlPlane, Inner, Layer, knob
 from engine.distribution import Distribution, Frozen, Jitter, Lognormal, Time
 from engine.kernel.tables import NOBODY, Op
 from engine.layers.browser import BrowserCache, Offline, Page, Typing, Validation
+from engine.layers.throttle import Throttle
 from engine.layers.traffic import Pattern
 from engine.program import JITTER, NETWORK, WAITING, Program
 
@@ -192,6 +193,7 @@ class Client(Layer):
         help="With a budget: so many retries a second are free. Finagle and Linkerd: 10. What is"
         " saved up in 10 s is the most that can be spent at once.",
     )
+    throttle: Throttle = Throttle()
     typing: Typing = Typing()
     cache: BrowserCache = BrowserCache()
     validation: Validation = Validation()
@@ -244,7 +246,7 @@ class Client(Layer):
             if not one_user:
                 self._place(program, device)
             self.validation.emit(program, scenario, journey, trip)
-            self._hedged(program, lambda: trip(inner))
+            self.throttle.emit(program, lambda: self._hedged(program, lambda: trip(inner)))
 
         def fetch(in_vain: bool) -> None:
             self._try(program, attempt, in_vain)
@@ -370,6 +372,8 @@ class Client(Layer):
             yield self._follow(run)
         if self.enabled and self.offline.share > 0:
             yield self.offline.watch(run)
+        if self.enabled:
+            yield from self.throttle.tend(run)
 
     def _follow(self, run: ControlPlane) -> Generator[Any, Any, Any]:
         """Set the rate in steps of a two-hundredth of the run at most, and where it jumps."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from engine.component import Component, ControlPlane, Layer, Line, knob
+from engine.layers.alerts import Alerts
 
 if TYPE_CHECKING:
     from engine.program import Program
@@ -137,6 +138,7 @@ class Observability(Layer):
         " traced, Google's web search took 16 % longer (Dapper, Sigelman et al. 2010, table 2).",
     )
     volume: Volume = Volume()
+    alerts: Alerts = Alerts()
 
     @field_validator("bucket_seconds")
     @classmethod
@@ -158,14 +160,18 @@ class Observability(Layer):
         return 1.0 + self.cpu_overhead if self.enabled else 1.0
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Scrape."""
+        """Scrape, and evaluate alerts."""
         if self.enabled:
             yield self._scrape(run)
 
     def _scrape(self, run: ControlPlane) -> Generator[Any, Any, Any]:
+        alerting = None
         while True:
             yield run.env.timeout(run.scenario.observability.scrape_interval_seconds)
             run.scrape()
+            alerts = run.scenario.observability.alerts
+            if alerts.on and (alerting is None or not alerting.is_alive):
+                alerting = run.env.process(alerts.watch(run))
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """The monitoring host, and telemetry by volume where it is hosted."""

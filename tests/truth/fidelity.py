@@ -25,6 +25,9 @@ TITLES = {
     "messaging": "Messaging",
     "data": "Data",
     "resilience": "Resilience",
+    "failures": "Failures",
+    "hpa": "Autoscaler: Kubernetes",
+    "prometheus": "Alerts: Prometheus",
 }
 INTRODUCTION = """\
 # Fidelity

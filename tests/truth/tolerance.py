@@ -42,6 +42,8 @@ SUBJECTS = {  # words of a clause, and the names of figures that they mean
     "infinite-n": r"infinite",
     "n=100": r"n100",
     "starts and ends empty": r"empty",
+    "goodput": r"^goodput",
+    "recovery": r"recover",
 }
 EXACT = 1e-9  # of a sum of floats: to the last bit would hold the compiler, not the engine
 SHARE = re.compile(r"prob|abandon|ratio|share|fraction")
@@ -117,6 +119,8 @@ def rule_for(text: str, name: str, expected: Any, given: Mapping[str, Any]) -> R
     '±0.000298'
     >>> str(rule_for(">=", "executions_at_least", 3, {}))
     'or more'
+    >>> str(rule_for("+- one evaluation interval", "seconds_to_fire", 518.4, {}))
+    '±1'
     >>> [str(rule_for("generic: 0.8 +- 0.03", name, 0.8, {})) for name in ("ideal", "moved")]
     ['±0.03', 'exact']
     >>> str(rule_for("consistent: abs 3*CV/(n+1); modulo abs 0.01", "consistent_moved", 0.25,
@@ -128,6 +132,8 @@ def rule_for(text: str, name: str, expected: Any, given: Mapping[str, Any]) -> R
         return _binomial(binomial, expected)
     if text == ">=":
         return Rule("least", 0.0)
+    if text == "+- one evaluation interval":  # of which the case does not say how long it is
+        return Rule("abs", 1.0)
     known = rules(text, given)
     if generic := GENERIC.match(text):  # what it speaks of is the ideal, not the recording
         known = [Rule("exact", EXACT), Rule("abs", float(generic["size"]), "^ideal")]

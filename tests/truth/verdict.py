@@ -12,11 +12,13 @@ from tests.truth.adapters import (
     data,
     databases,
     deliveries,
+    failures,
     hpa,
     messaging,
     networks,
     passive,
     processors,
+    prometheus,
     queues,
     resilience,
     stores,
@@ -45,7 +47,9 @@ ADAPTERS: list[tuple[Callable[[Case], bool], Adapter]] = [
     *data.ADAPTERS,
     *databases.ADAPTERS,
     *resilience.ADAPTERS,
+    *failures.ADAPTERS,
     *hpa.ADAPTERS,
+    *prometheus.ADAPTERS,
 ]
 
 

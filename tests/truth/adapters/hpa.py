@@ -9,7 +9,7 @@ from tests.truth.case import Case
 
 NOW = 1000.0
 # replica_calculator_test.go: how long pods may take, when they started, what metrics span
-INITIALISATION, READINESS, COOL, WINDOW = 120.0, 10.0, 180.0, 60.0
+GRACE, COOL, WINDOW = hpa.Grace(120.0, 10.0), 180.0, 60.0
 
 
 def formula(case: Case) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def defaults(case: Case) -> dict[str, Any]:
         "sync_period_s": hpa.SYNC_SECONDS,
         "tolerance": hpa.TOLERANCE,
         "downscale_stabilization_s": hpa.SCALE_DOWN.stabilisation_seconds,
-        "cpu_initialization_period_s": hpa.CPU_INITIALISATION_SECONDS,
-        "initial_readiness_delay_s": hpa.INITIAL_READINESS_SECONDS,
+        "cpu_initialization_period_s": hpa.GRACE.initialisation_seconds,
+        "initial_readiness_delay_s": hpa.GRACE.readiness_seconds,
         "default_scale_up": [said(policy) for policy in hpa.SCALE_UP.policies],
         "default_scale_up_select": hpa.SCALE_UP.select,
         "default_scale_up_stabilization_s": hpa.SCALE_UP.stabilisation_seconds,
@@ -152,8 +152,8 @@ def wanted_by(given: dict[str, Any], pods: dict[str, hpa.Pod]) -> hpa.Wanted:
             given["target_utilization_pct"],
             NOW,
             tolerance=tolerance,
-            initialisation_seconds=INITIALISATION,
-            readiness_seconds=READINESS,
+            initialisation_seconds=GRACE.initialisation_seconds,
+            readiness_seconds=GRACE.readiness_seconds,
         )
     levels, target = given["levels_milli"], given["target_milli"]
     if kind == "pods_average":
