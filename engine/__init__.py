@@ -10,6 +10,7 @@ from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
 from engine.live import Frame, Live
+from engine.postmortem import CancelledError, Postmortem, postmortem
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text
 from engine.result import Result, Summary
@@ -20,12 +21,14 @@ from engine.traces import Span, Trace
 __version__ = "0.1.0"
 __all__ = [
     "LAYERS",
+    "CancelledError",
     "Fault",
     "FaultInfo",
     "Frame",
     "Inspection",
     "Knob",
     "Live",
+    "Postmortem",
     "PresetInfo",
     "Remedy",
     "Result",
@@ -39,6 +42,7 @@ __all__ = [
     "inspect",
     "knobs",
     "load",
+    "postmortem",
     "presets",
     "read_text",
     "ready",

@@ -101,6 +101,10 @@ class Live:
         """Return the faults in force now: title, and until when in seconds, maybe infinite."""
         return [(each.fault.title, each.until) for each in self.run.timeline.in_force]
 
+    def recorded(self) -> Scenario:
+        """Return the scenario with all that was done on its timeline, as long as it has gone on."""
+        return self.run.recorded().change({"duration_seconds": self.now})
+
     def result(self) -> Result:
         """Return all that has come out so far."""
         return self.run.result()

@@ -222,7 +222,8 @@ def near_cache(scenario: Scenario) -> Changes:
 def faster_names(scenario: Scenario) -> Changes:
     """Users of a region that is down are sent elsewhere sooner."""
     dns = scenario.edge.dns
-    if not (scenario.edge.enabled and dns.on) or not scenario.client.fails_over:
+    lost = scenario.client.fails_over or any(one.kind == "region_down" for one in scenario.faults)
+    if not (scenario.edge.enabled and dns.on and lost):
         return {}
     return {
         "edge.dns.detection_seconds": dns.detection_seconds / FASTER,

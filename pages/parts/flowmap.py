@@ -22,13 +22,13 @@ from pages.parts.state import Run
 _HERE = Path(__file__).parent
 _read = {
     name: _HERE.joinpath(name).read_text(encoding="utf-8")
-    for name in ("flowmap.html", "flowmap.css", "flowmap.js", "player.js")
+    for name in ("flowmap.html", "flowmap.css", "numbers.js", "flowmap.js", "player.js")
 }
 _component = st.components.v2.component(
     "strata_flowmap",
     html=_read["flowmap.html"],
     css=_read["flowmap.css"],
-    js=timechart.IMPORT + _read["flowmap.js"] + _read["player.js"],
+    js=timechart.IMPORT + _read["numbers.js"] + _read["flowmap.js"] + _read["player.js"],
 )
 
 KEY = "flowmap"

@@ -4,6 +4,7 @@
 // again does no harm: the server sends what is missing, and does an act of one number once.
 
 const ASK_MS = 200; // how often it looks whether to ask
+const POLL_MS = 1000; // between two looks at a post-mortem in the making
 const LATE_MS = 4000; // an answer that takes longer is asked for again
 const LEAD = 1.3; // seconds of playing that are to lie ready
 const FETCH = 2.3; // seconds of playing to have after the next answer
@@ -13,26 +14,6 @@ const views = new WeakMap();
 // What has been heard of runs, and how they were watched.  It outlives a re-mount.
 const films = new Map();
 const habits = { speed: 1, number: 0, breaking: 2, tab: 'break' };
-
-// ---------------------------------------------------------------- numbers
-
-// Three figures at most, as `words.figures` does.
-function short(value) {
-  if (value >= 999950) return `${(value / 1e6).toFixed(1)}M`;
-  if (value >= 9999.5) return `${(value / 1e3).toFixed(1)}k`;
-  if (value >= 999.5) return Math.round(value).toLocaleString('en-US');
-  return value >= 9.95 || value === 0 ? value.toFixed(0) : value.toFixed(1);
-}
-
-const NOW = {
-  rate: (value) => `${short(value)} /s`,
-  ms: (value) => (value >= 9999.5 ? `${(value / 1e3).toFixed(1)} s` : `${short(value)} ms`),
-  percent: (value) => `${short(value)} %`,
-};
-
-function minutes(seconds) {
-  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds) % 60).padStart(2, '0')}`;
-}
 
 // ---------------------------------------------------------------- what is known of a run
 
@@ -56,6 +37,7 @@ function extend(film, data) {
   film.stopped = data.stopped;
   film.forces = data.forces;
   film.report = data.report;
+  film.writing = data.writing;
   if (data.first <= film.rows.length) film.rows.push(...data.rows.slice(film.rows.length - data.first));
   const fresh = data.firstEvent <= film.events.length
     ? data.events.slice(film.events.length - data.firstEvent) : [];
@@ -144,10 +126,11 @@ function askIfNeeded(view) {
   if (document.hidden || !view.send) return;
   if (view.asked && performance.now() - view.asked < LATE_MS) return;
   const ready = film.rows.length * film.frame - film.moment;
-  const short_ = film.playing && !film.over && ready < habits.speed * LEAD + film.frame;
+  const soon = film.playing && !film.over && ready < habits.speed * LEAD + film.frame;
   const behind = film.rival && film.rival.rows.length < film.rows.length;
   const stepping = (film.wanted ?? 0) > film.now + 1e-6 && !film.over;
-  if (!film.still || film.acts.length || short_ || behind || stepping) ask(view);
+  const writing = film.writing && performance.now() - view.answered > POLL_MS;
+  if (!film.still || film.acts.length || soon || behind || stepping || writing) ask(view);
 }
 
 // ---------------------------------------------------------------- the moment
@@ -488,8 +471,8 @@ function changeRun(view, film) {
 function receive(view, data) {
   const film = filmOf(data.run);
   view.asked = 0;
+  view.answered = performance.now();
   const rivalBefore = film.rival?.id;
-  const wasOver = film.over;
   const news = extend(film, data);
   film.acts = film.acts.filter(({ number }) => number > data.heard);
   tellRefusals(view, data.told);
@@ -513,7 +496,7 @@ function receive(view, data) {
   showForces(view);
   if (film.rival || rivalBefore) tellWhatIf(view);
   view.beside.textContent = film.rival ? `Dashed: the same run, but ${film.rival.label}` : '';
-  if (film.over && !wasOver) buildAfter(view);
+  if (film.over) buildAfter(view);
   if (film.over && view.ending) {
     view.ending = false;
     goTo(view, available(film));

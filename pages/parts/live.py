@@ -9,6 +9,7 @@ from pages.parts import palette, state, timechart
 from pages.parts.livestage import Stage
 
 _HERE = Path(__file__).parent
+_SCRIPTS = ("numbers.js", "flowmap.js", "livecharts.js", "livepanel.js", "live.js")
 
 
 def _read(*names: str) -> str:
@@ -26,7 +27,8 @@ _component = st.components.v2.component(
     "strata_live",
     html=_read("live.html"),
     css=timechart.CSS + _read("flowmap.css", "live.css") + _percentiles(),
-    js=timechart.IMPORT + _read("flowmap.js", "livecharts.js", "livepanel.js", "live.js"),
+    js=timechart.IMPORT
+    + _read("numbers.js", "flowmap.js", "livecharts.js", "livepanel.js", "live.js"),
 )
 
 KEY = "live"
@@ -43,6 +45,8 @@ def stage() -> Stage:
     base, wanted = state.base(), state.changed()
     seed = int(st.session_state.get(state.SEED, state.FIRST_SEED))
     if found is None or found.base.key != base.key or found.seed != seed:
+        if found:
+            found.leave()
         number = st.session_state.get(_COUNT, 0) + 1
         found = Stage(number, base, wanted, seed)
         st.session_state[_COUNT], st.session_state[_STAGE] = number, found

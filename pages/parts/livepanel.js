@@ -12,6 +12,14 @@ const MARKS = {
   ejection: { glyph: '▼', colour: '--warn', word: 'server out' },
   failover: { glyph: '⇄', colour: '--layer-asynchronous', word: 'failover' },
   promotion: { glyph: '⇑', colour: '--layer-data', word: 'promotion' },
+  outage: { glyph: '▼', colour: '--warn', word: 'outage' },
+  breakdown: { glyph: '▼', colour: '--warn', word: 'breakdown' },
+  repair: { glyph: '▲', colour: '--answered', word: 'repair' },
+  crash: { glyph: '▼', colour: '--warn', word: 'crash' },
+  loss: { glyph: '∅', colour: '--bad', word: 'loss' },
+  redelivery: { glyph: '↻', colour: '--layer-asynchronous', word: 'redelivery' },
+  panic: { glyph: '‼', colour: '--bad', word: 'panic' },
+  throttle: { glyph: '↧', colour: '--warn', word: 'throttle' },
   region: { glyph: '◎', colour: '--warn', word: 'region' },
   deploy: { glyph: '◇', colour: '--st-primary-color', word: 'deploy' },
 };
@@ -272,19 +280,22 @@ function tellWhatIf(view) {
 // ---------------------------------------------------------------- afterwards
 
 function buildAfter(view) {
-  const panel = panelOf(view, 'after');
-  panel.replaceChildren();
   const { film } = view;
+  const panel = panelOf(view, 'after');
+  const said = JSON.stringify([film.run, film.over, film.stopped, film.report]);
+  if (panel.dataset.said === said) return;
+  panel.dataset.said = said;
+  panel.replaceChildren();
   if (!film.over) {
-    const text = 'When the run is over (■ End), this says what happened: what was broken, who noticed, '
-      + 'what people saw.';
+    const text = 'When the run is over (■ End), this says what happened: what users felt, what set it off, '
+      + 'who noticed, and what would have prevented it.';
     panel.append(make('p', { className: 'hint', textContent: text }));
     return;
   }
   if (film.stopped) panel.append(make('p', { className: 'why', textContent: film.stopped }));
-  const lines = film.report ?? [];
-  for (const [kind, text] of lines) {
-    panel.append(make(kind === 'head' ? 'h4' : 'p', { textContent: text }));
+  for (const [kind, text] of film.report) {
+    const className = kind === 'wait' ? 'hint' : '';
+    panel.append(make(kind === 'head' ? 'h4' : 'p', { className, textContent: text }));
   }
 }
 

@@ -3,22 +3,7 @@
 from engine import Result
 from pages.parts import words
 
-# What those on call would want to read again; everything else is routine.
-_ON_CALL = {
-    "fault": "broke",
-    "fault_over": "over",
-    "change": "changed",
-    "alert": "alert",
-    "alert_resolved": "resolved",
-    "scale": "scaled",
-    "server_down": "server down",
-    "server_up": "server up",
-    "ejection": "server out",
-    "failover": "failover",
-    "promotion": "promotion",
-    "region": "region",
-    "deploy": "deploy",
-}
+_ROUTINE = {"flush", "backup", "warm_up", "rebalance", "pause", "alert_pending"}  # of the log
 LINES_MAX, REASONS_MAX = 40, 5
 
 
@@ -33,9 +18,9 @@ def report(result: Result, seconds: float) -> list[list[str]]:
         lines.append(["head", "Why requests failed"])
         lines += [["text", f"{count:,}: {reason}"] for reason, count in failures]
     noted = [
-        ["text", f"{_clock(float(at))} {_ON_CALL[kind]}: {text or kind}"]
+        ["text", f"{_clock(float(at))} {kind.replace('_', ' ')}: {text or kind}"]
         for at, kind, text in result.events[["time_s", "kind", "text"]].itertuples(index=False)
-        if kind in _ON_CALL
+        if kind not in _ROUTINE
     ]
     lines.append(["head", "On call"])
     lines += noted[:LINES_MAX] or [["text", "Nothing was broken, changed or alerted."]]

@@ -14,6 +14,7 @@ from typing import Any
 from engine import LAYERS, Knob, Live, Scenario, ScenarioError, catalogue
 from pages.parts import limits, sidebar
 from pages.parts.base import Base
+from pages.parts.liveautopsy import Autopsy
 from pages.parts.livereport import report
 from pages.parts.liverows import Rows, node
 
@@ -67,6 +68,7 @@ class Stage:
         self.stopped = ""  # why a run ended before its time
         self.finished = False
         self._said: list[list[str]] = []
+        self.autopsy: Autopsy | None = None
         self.known = Known()
 
     @property
@@ -181,8 +183,14 @@ class Stage:
         """Begin again with the same seed, as the sliders stand, and with nothing done to it."""
         scenario = lasting(self.base.scenario.change(self.wanted))
         self.restarts += 1
+        self.leave()
         self.told = []
         self._begin(scenario)
+
+    def leave(self) -> None:
+        """Stop what is still being worked out for this run."""
+        if self.autopsy:
+            self.autopsy.give_up()
 
     # ------------------------------------------------------------ what if
 
@@ -227,6 +235,7 @@ class Stage:
             "heard": self.heard,
             "told": self.told[-3:],
             "report": self._report(),
+            "writing": bool(self.autopsy and not self.autopsy.done),
             "now": live.now,
             "over": self.over,
             "stopped": self.stopped,
@@ -243,12 +252,18 @@ class Stage:
         }
 
     def _report(self) -> list[list[str]]:
-        """Return what there is to say after the run, worked out once."""
+        """Return what there is to say after the run: at once what is known, later why."""
         if not self.over:
             return []
-        if not self._said:
+        if self.autopsy is None:
             self._said = report(self.live.result(), self.live.now)
-        return self._said
+            if self.live.now > self.live.started.warm_up_seconds:
+                self.autopsy = Autopsy(self.live)
+        if self.autopsy is None or (self.autopsy.done and not self.autopsy.lines):
+            return self._said
+        if self.autopsy.done:
+            return self.autopsy.lines
+        return [["wait", f"The post-mortem {self.autopsy.progress} …"], *self._said]
 
     def _rival_data(self, known: Known) -> dict[str, Any] | None:
         rival = self.rival

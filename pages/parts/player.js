@@ -6,28 +6,8 @@ const views = new WeakMap();
 // Where the last run was stopped.  It outlives a re-mount, and a new run goes on from there.
 const remembered = { seconds: null, playing: null, speed: 1 };
 
-// ---------------------------------------------------------------- numbers
-
-// Three figures at most, as `words.figures` does.
-function short(value) {
-  if (value >= 999950) return `${(value / 1e6).toFixed(1)}M`;
-  if (value >= 9999.5) return `${(value / 1e3).toFixed(1)}k`;
-  if (value >= 999.5) return Math.round(value).toLocaleString('en-US');
-  return value >= 9.95 || value === 0 ? value.toFixed(0) : value.toFixed(1);
-}
-
-const NOW = {
-  rate: (value) => `${short(value)} /s`,
-  ms: (value) => (value >= 9999.5 ? `${(value / 1e3).toFixed(1)} s` : `${short(value)} ms`),
-  percent: (value) => `${short(value)} %`,
-};
-
 function nowText(kind, value) {
   return value === null ? '–' : NOW[kind](value); // nobody was answered in this frame
-}
-
-function minutes(seconds) {
-  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds) % 60).padStart(2, '0')}`;
 }
 
 // ---------------------------------------------------------------- the strip
