@@ -1,5 +1,6 @@
 """Faults: what users see of each, and that it is over when it is over."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -227,10 +228,8 @@ def test_a_fault_that_overlaps_itself_leaves_nothing_behind(info) -> None:
     run.advance(1)
     seen = standing(run)
     for length in (2.0, 0.5, 1.0):
-        try:
+        with contextlib.suppress(ScenarioError):  # some cannot be twice
             run.inject({"do": info.do} | ({"length_seconds": length} if info.lasts else {}))
-        except ScenarioError as error:
-            assert "already" in str(error)
         run.advance(0.1)
     assert not info.lasts or standing(run) != seen
     run.advance(3)
