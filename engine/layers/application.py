@@ -281,6 +281,13 @@ class Application(Layer):
             if self.deploy.at_seconds is not None:
                 yield Rollout(run, name, place).run()
 
+    def adopted(self, run: ControlPlane) -> None:
+        """Note what servers are paid for, where a knob and no autoscaler has set their number."""
+        for name in self.services:
+            place = run.plane.program.laid_out.get(name)
+            if self.enabled and place and not self.autoscaler.scales(name):
+                run.recorder.pay(place.station.name, run.plane.scaled(place.station.name))
+
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Servers by the hour, by their cores."""
         for name, service in self.services.items():

@@ -328,6 +328,13 @@ class Asynchronous(Layer):
             yield listen(run, groups)
             yield self.autoscaler.run(run, groups)
 
+    def adopted(self, run: ControlPlane) -> None:
+        """Note what workers are paid for, where a knob and no autoscaler has set their number."""
+        for kind in self.kinds:
+            station = f"asynchronous.{kind}"
+            if self.enabled and not self.autoscaler.on and run.plane.has(f"channel {kind}"):
+                run.recorder.pay(station, run.plane.scaled(station))
+
     def _used(self, scenario: Scenario) -> list[str]:
         return [kind for kind in self.kinds if scenario.uses("publish", kind)]
 
