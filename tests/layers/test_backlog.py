@@ -188,7 +188,8 @@ def test_what_a_dead_worker_had_in_hand_is_delivered_again_after_the_session_tim
     """At least once: a letter that was half written is written anew, by somebody else."""
     run = Simulation(letters(rate=60, idempotency=True))
     run.advance(10.0)
-    assert crash(run, [0, 1]) == 2
+    cut = crash(run, [0, 1])
+    assert 1 <= cut <= 2
     check_books(run)
     run.advance(40.0)
     assert told(run, "redelivery") == []
@@ -197,7 +198,7 @@ def test_what_a_dead_worker_had_in_hand_is_delivered_again_after_the_session_tim
     run.plane.surge(0.05)
     run.advance(100.0)
     row = run.result().messages.loc[KIND]
-    assert row["redelivered"] == 2
+    assert row["redelivered"] == cut
     assert row["dead"] == row["expired"] == row["waiting"] == 0
     assert row["processed"] >= row["published"] - 2
     figures = run.result().figures["value"]
@@ -217,9 +218,10 @@ def test_a_queue_gives_a_dead_workers_message_to_others_after_the_visibility_tim
     check_books(run)
     run.plane.surge(0.0)
     run.advance(14.0)
-    assert run.result().messages.loc[KIND, "redelivered"] == 0
+    assert run.result().messages.loc[KIND, "delayed"] == lost  # nobody sees them yet
     run.advance(60.0)
     row = run.result().messages.loc[KIND]
+    assert row["delayed"] == row["waiting"] == 0
     assert row["redelivered"] >= lost
     assert row["processed"] == row["published"]
     check_books(run)
