@@ -352,6 +352,7 @@ class Asynchronous(Layer):
                 "dead": ("lost", "Acknowledged before the work was done, and then it failed.")
                 if early
                 else ("dead letters", "Failed at every delivery; somebody has to look at them."),
+                "redelivered": ("redelivered", "Failed, or their worker died; given out anew."),
                 "expired": ("expired", "Waited longer than the retention; nobody has read them."),
             }
             for column, (name, text) in ends.items():

@@ -141,7 +141,7 @@ class Workers(Fleet):
     """The workers of a kind; those of a Kafka topic change hands in a rebalance."""
 
     def __init__(self, run: ControlPlane, kind: str, group: Group) -> None:
-        super().__init__(run, kind, f"asynchronous.{kind}")
+        super().__init__(run, f"asynchronous.{kind}")
         self.group = group
 
     @property

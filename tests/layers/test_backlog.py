@@ -202,6 +202,7 @@ def test_what_a_dead_worker_had_in_hand_is_delivered_again_after_the_session_tim
     assert row["dead"] == row["expired"] == row["waiting"] == 0
     assert row["processed"] >= row["published"] - 2
     figures = run.result().figures["value"]
+    assert figures["Mail: redelivered"] == cut
     assert figures["Mail: doubles avoided"] == 0  # it had not come to the effect
     check_books(run)
 

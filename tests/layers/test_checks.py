@@ -225,6 +225,8 @@ def test_in_memory_sessions_die_with_their_server_and_users_sign_in_elsewhere() 
         run.advance(30.0)
         after = run.plane.world.stores["gets"].sum() - run.plane.world.stores["hits"].sum()
         known[kind] = after - before
+        figures = run.result().figures["value"]
+        assert figures.get("Sessions lost", 0) == 10 * (kind == "memory")
         assert told(run, "server_down")
         assert told(run, "server_up")
         check_books(run)
