@@ -67,8 +67,18 @@ def test_a_long_line_gets_more_workers_and_a_short_one_fewer(layer: Any) -> None
     run.plane.surge(0.05)
     run.advance(400.0)
     assert run.plane.scaled(KIND) == 1
-    assert "only 0 messages wait" in told(run)[-1][1]
+    assert "only 0 messages wait and workers are" in told(run)[-1][1]
     check_books(run)
+
+
+def test_no_more_workers_go_than_the_others_can_do_without() -> None:
+    """A short line says that there are enough workers, not that there are too many."""
+    run = scaled(rate=60, cooldown_seconds=30, sync_seconds=10)
+    run.advance(200.0)
+    assert told(run) == []  # three quarters busy: three workers would have to be all of the time
+    run = scaled(rate=30, cooldown_seconds=30, sync_seconds=10)
+    run.advance(200.0)
+    assert run.plane.scaled(KIND) == 2
 
 
 def test_more_workers_than_partitions_are_not_started() -> None:
