@@ -147,6 +147,7 @@ class Recorder:
         self.alerts: list[AlertNote] = []
         self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
         self.paid: dict[str, list[tuple[float, int]]] = {}  # station -> (since when, how many)
+        self._began = {name: each.instances for name, each in plane.program.stations.items()}
         self.baseline = self._baseline()
         self._seen = Exposed.of(self.plane)
         self._histograms = self._all_histograms()
@@ -221,8 +222,8 @@ class Recorder:
 
     def pay(self, station: str, count: int) -> None:
         """Note that so many servers of a station are paid for from now on."""
-        known = self.paid.setdefault(station, [])
-        if not known or known[-1][1] != count:
+        known = self.paid.setdefault(station, [(0.0, self._began.get(station, count))])
+        if known[-1][1] != count:
             known.append((self.plane.now, count))
 
     def start_measuring(self) -> None:

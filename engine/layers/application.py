@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from engine.component import Component, ControlPlane, Layer, Line, knob
+from engine.component import Component, ControlPlane, Figure, Layer, Line, knob
 from engine.distribution import Distribution, Time
 from engine.errors import close_to
 from engine.layers.autoscaler import Autoscaler
@@ -17,6 +17,7 @@ from engine.layers.servers import Halts, break_down, pause
 from engine.layers.sessions import Sessions
 
 if TYPE_CHECKING:
+    from engine.measured import Measured
     from engine.program import Program
     from engine.scenario import Scenario
 
@@ -280,6 +281,24 @@ class Application(Layer):
                     yield break_down(run, halts, name, place, server)
             if self.deploy.at_seconds is not None:
                 yield Rollout(run, name, place).run()
+
+    def adopted(self, run: ControlPlane) -> None:
+        """Note what servers are paid for, where a knob and no autoscaler has set their number."""
+        for name in self.services:
+            place = run.plane.program.laid_out.get(name)
+            if self.enabled and place and not self.autoscaler.scales(name):
+                run.recorder.pay(place.station.name, run.plane.scaled(place.station.name))
+
+    def figures(self, result: Measured) -> Iterator[Figure]:
+        """How many sessions were lost with servers."""
+        if self.keeps_sessions("memory"):
+            yield Figure(
+                name="Sessions lost",
+                station="application",
+                value=result.tallied("sessions lost"),
+                unit="sessions",
+                help="In the memory of servers that died or were replaced; users sign in again.",
+            )
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Servers by the hour, by their cores."""

@@ -70,6 +70,15 @@ class Backlog(Component):
         help="Of each kind, and of one that reads a Kafka topic never more than it has partitions:"
         " the others would stand idle. KEDA: allowIdleConsumers false; 100 replicas.",
     )
+    busy_percent: float = knob(
+        80.0,
+        "Busy at most",
+        unit="%",
+        low=1,
+        high=100,
+        step=5,
+        help="No more are removed than the rest can do the work of, this busy. An assumption.",
+    )
     startup_seconds: float = knob(
         30.0,
         "Start-up time",
@@ -141,7 +150,7 @@ class Workers(Fleet):
     """The workers of a kind; those of a Kafka topic change hands in a rebalance."""
 
     def __init__(self, run: ControlPlane, kind: str, group: Group) -> None:
-        super().__init__(run, kind, f"asynchronous.{kind}")
+        super().__init__(run, f"asynchronous.{kind}")
         self.group = group
 
     @property
@@ -206,11 +215,16 @@ class Scaler:
         self.held_back = count <= before
 
     def _remove(self, depth: float, rules: Backlog) -> None:
-        """Have some fewer."""
+        """Have some fewer, as many as the others can do without."""
         before = self.fleet.count
-        count = max(before - rules.step, rules.min_workers)
+        busy = self.run.metrics.value("utilisation", self.station, rules.sync_seconds)
+        if math.isnan(busy):
+            return
+        needed = math.ceil(busy * before / (rules.busy_percent / 100.0))
+        count = max(before - rules.step, rules.min_workers, needed)
         if count < before:
             why = f"{self.layer.title_of(self.kind)}: only {depth:,.0f} messages wait"
+            why += f" and workers are {busy:.0%} busy"
             self._note(f"{why}, {before} → {count} workers")
             self._resize(count, rules)
             self.held_back = False

@@ -147,8 +147,8 @@ class Rollout:
             self.plane.mark_up(first + server, up=False, by="deploy")
         yield self.control.env.timeout(self.rules.start_seconds)
         for server in servers:
-            for memory in self.plane.program.laid_out.get(f"memory of {self.name}", []):
-                self.plane.empty(memory + server)
+            sessions = self.control.scenario.application.sessions
+            sessions.lose_memory(self.control, self.name, server)
         self._become(servers, new=new)
         for server in servers[:away]:
             self.plane.mark_up(first + server, up=True, by="deploy")

@@ -88,8 +88,12 @@ class Group:
             return  # everybody is there, as always
         rules = self.run.scenario.asynchronous.rebalance
         gone, back = [], []
-        for worker, pool in enumerate(pools):
-            if plane.answers(pool):
+        there = [bool(plane.answers(pool)) for pool in pools]
+        if not any(there):
+            self.heard.clear()  # it hears nothing itself, or nobody could take over
+            return
+        for worker, heard in enumerate(there):
+            if heard:
                 self.heard.pop(worker, None)
                 if worker in self.out:
                     back.append(worker)

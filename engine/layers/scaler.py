@@ -53,7 +53,7 @@ class Scaler:
         self.run = run
         self.service = service
         self.station = station
-        self.fleet = Fleet(run, service, station)
+        self.fleet = Fleet(run, station)
         self.memory = hpa.Memory()
         self.seen: deque[Seen] = deque(maxlen=SEEN_KEPT)
         self.changed_at = -math.inf  # when the simple rule has done something last

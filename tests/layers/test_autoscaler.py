@@ -196,6 +196,16 @@ def test_the_cost_of_a_run_is_that_of_the_servers_over_time() -> None:
     assert six.result().summary.cost_usd_per_hour == pytest.approx(result.summary.cost_usd_per_hour)
 
 
+def test_a_knob_that_is_turned_half_way_costs_half() -> None:
+    """Servers that somebody adds by hand are paid for from then on, not from the start."""
+    run = Simulation(scaled(replicas=2, seconds=60, on=False))
+    run.advance(30.0)
+    run.change("application.replicas", 6)
+    run.advance(30.0)
+    quantity = run.result().cost.set_index("station").loc["application.server", "quantity"]
+    assert quantity == pytest.approx(4.0)
+
+
 def test_threads_that_all_wait_are_seen_by_the_busier_of_two_metrics_only() -> None:
     """A server that waits for others seems idle by its CPU, and is scaled down into an outage."""
     counts = []

@@ -67,8 +67,18 @@ def test_a_long_line_gets_more_workers_and_a_short_one_fewer(layer: Any) -> None
     run.plane.surge(0.05)
     run.advance(400.0)
     assert run.plane.scaled(KIND) == 1
-    assert "only 0 messages wait" in told(run)[-1][1]
+    assert "only 0 messages wait and workers are" in told(run)[-1][1]
     check_books(run)
+
+
+def test_no_more_workers_go_than_the_others_can_do_without() -> None:
+    """A short line says that there are enough workers, not that there are too many."""
+    run = scaled(rate=60, cooldown_seconds=30, sync_seconds=10)
+    run.advance(200.0)
+    assert told(run) == []  # three quarters busy: three workers would have to be all of the time
+    run = scaled(rate=30, cooldown_seconds=30, sync_seconds=10)
+    run.advance(200.0)
+    assert run.plane.scaled(KIND) == 2
 
 
 def test_more_workers_than_partitions_are_not_started() -> None:
@@ -174,4 +184,55 @@ def test_all_workers_dead_is_waited_out() -> None:
     run.advance(60.0)
     assert owners(run) == {0, 1, 2, 3}
     assert run.plane.world.channels["waiting"][0] < 20
+    check_books(run)
+
+
+def crash(run: Simulation, workers: list[int]) -> int:
+    """Let workers die with what they have in hand; return how many messages that was."""
+    pools = [run.plane.program.stations[KIND].pools[worker] for worker in workers]
+    run.plane.shut(pools, refuses=False)
+    return int(run.plane.crash(pools, "mail worker died"))
+
+
+def test_what_a_dead_worker_had_in_hand_is_delivered_again_after_the_session_timeout() -> None:
+    """At least once: a letter that was half written is written anew, by somebody else."""
+    run = Simulation(letters(rate=60, idempotency=True))
+    run.advance(10.0)
+    cut = crash(run, [0, 1])
+    assert 1 <= cut <= 2
+    check_books(run)
+    run.advance(40.0)
+    assert told(run, "redelivery") == []
+    run.advance(10.0)
+    assert [time for time, _ in told(run, "redelivery")] == [54.0, 54.0]
+    run.plane.surge(0.05)
+    run.advance(100.0)
+    row = run.result().messages.loc[KIND]
+    assert row["redelivered"] == cut
+    assert row["dead"] == row["expired"] == row["waiting"] == 0
+    assert row["processed"] >= row["published"] - 2
+    figures = run.result().figures["value"]
+    assert figures["Mail: redelivered"] == cut
+    assert figures["Mail: doubles avoided"] == 0  # it had not come to the effect
+    check_books(run)
+
+
+def test_a_queue_gives_a_dead_workers_message_to_others_after_the_visibility_timeout() -> None:
+    """The broker does not know of the death; it only knows that nobody has said done."""
+    slow = {"broker": "queue", "visibility_seconds": 20, "kinds": {"mail": {"service_time": 5000}}}
+    run = Simulation(letters(rate=1, **slow))
+    run.advance(10.0)
+    lost = crash(run, [0])  # all hands of a queue are one pool
+    assert lost == 4
+    pool = run.plane.program.stations[KIND].pools[0]
+    run.plane.reopen([pool])
+    check_books(run)
+    run.plane.surge(0.0)
+    run.advance(14.0)
+    assert run.result().messages.loc[KIND, "delayed"] == lost  # nobody sees them yet
+    run.advance(60.0)
+    row = run.result().messages.loc[KIND]
+    assert row["delayed"] == row["waiting"] == 0
+    assert row["redelivered"] >= lost
+    assert row["processed"] == row["published"]
     check_books(run)

@@ -208,3 +208,27 @@ def test_checks_and_outlier_detection_together_lose_least() -> None:
         failed[outliers] = run.result().summary.failed
     assert failed[True] == 5
     assert failed[False] > 50 * failed[True]
+
+
+def test_in_memory_sessions_die_with_their_server_and_users_sign_in_elsewhere() -> None:
+    """Users of a stateful server lose more than a request when it dies."""
+    known = {}
+    for kind in ("memory", "token"):
+        app = {"sessions": {"kind": kind}}
+        run = watched(app=app, interval_seconds=1)
+        run = Simulation(
+            run.scenario.change({"client.users": 40, "edge.balancer.policy": "ip_hash"})
+        )
+        run.advance(30.0)
+        before = run.plane.world.stores["gets"].sum() - run.plane.world.stores["hits"].sum()
+        run.inject({"do": "kill_server", "server": 2, "length_seconds": 20})
+        run.advance(30.0)
+        after = run.plane.world.stores["gets"].sum() - run.plane.world.stores["hits"].sum()
+        known[kind] = after - before
+        figures = run.result().figures["value"]
+        assert figures.get("Sessions lost", 0) == 10 * (kind == "memory")
+        assert told(run, "server_down")
+        assert told(run, "server_up")
+        check_books(run)
+    assert known["memory"] >= 10  # a quarter of the users, there and back again
+    assert known["token"] == 0

@@ -10,7 +10,7 @@ from tests.layers.test_layers import call, servers, system
 
 
 def release(seconds: float = 120, **rules: Any) -> Simulation:
-    """Return eight servers of which two at a time get a version that fails half of its calls."""
+    """Return eight servers of which four at a time get a version that fails half of its calls."""
     deploy = {"at_seconds": 10, "start_seconds": 5, "watch_seconds": 15, "error_rate": 0.5}
     app = servers(5, replicas=8, deploy=deploy | rules)
     scenario = system(
@@ -45,15 +45,15 @@ def test_a_bad_release_that_nobody_watches_fails_half_of_all_calls() -> None:
 
 
 def test_a_release_that_fails_too_much_is_rolled_back_after_its_first_batch() -> None:
-    """A quarter of the servers fails half of its calls: 12.5 %, above 5 %."""
+    """Half of the servers fail half of their calls; what was scraped says so, a bit late."""
     run = release(rollback_above=0.05)
     times, texts = zip(*told(run), strict=True)
     assert times == (10.0, 30.0, 35.0)
-    assert texts[1].endswith("above 5 %: 2 new servers rolled back")
+    assert texts[1].endswith("above 5 %: 4 new servers rolled back")
     assert texts[1].startswith("server: 1")
     assert texts[2] == "server is rolled back"
     series = run.result().timeseries.set_index("time_s")["error_ratio"]
-    assert series.loc[18:30].mean() == pytest.approx(0.125, abs=0.03)
+    assert series.loc[18:30].mean() == pytest.approx(0.25, abs=0.03)
     assert series.loc[37:].max() == 0.0
     check_books(run)
 
@@ -61,7 +61,7 @@ def test_a_release_that_fails_too_much_is_rolled_back_after_its_first_batch() ->
 def test_a_good_release_is_watched_and_rolls_on() -> None:
     """A guard that stops what is well would be switched off soon."""
     run = release(rollback_above=0.05, error_rate=0)
-    assert [time for time, _ in told(run)] == [10.0, 90.0]
+    assert [time for time, _ in told(run)] == [10.0, 50.0]
     assert run.result().summary.failed == 0
 
 
