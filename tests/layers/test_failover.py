@@ -254,7 +254,7 @@ def test_a_primary_that_hangs_is_fenced_too() -> None:
     run = run_of()
     run.advance_to(10)
     fallen = failover(run).primary_down(run, hangs=True)
-    run.advance_to(19)
+    run.advance_to(17)
     assert not failed(run)
     run.advance_to(40)
     assert set(failed(run)) == {"database down"}
@@ -359,7 +359,7 @@ def test_the_lag_of_the_moment_is_scraped() -> None:
     assert run.metrics.value("replica_lag_seconds", "data.replicas") == pytest.approx(2.0)
 
 
-# ---------------------------------------------------------------- synchronous standbys that are not there
+# ---------------------------------------------------------------- standbys that are not there
 
 
 def test_without_its_only_standby_a_synchronous_commit_waits_for_it() -> None:
