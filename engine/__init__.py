@@ -6,6 +6,7 @@ result.summary.latency_ms_p99
 """
 
 from engine.errors import ScenarioError
+from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
 from engine.program import LAYERS
@@ -18,6 +19,8 @@ from engine.traces import Span, Trace
 __version__ = "0.1.0"
 __all__ = [
     "LAYERS",
+    "Fault",
+    "FaultInfo",
     "Inspection",
     "Knob",
     "PresetInfo",
@@ -29,6 +32,7 @@ __all__ = [
     "Span",
     "Summary",
     "Trace",
+    "catalogue",
     "inspect",
     "knobs",
     "load",

@@ -1,4 +1,4 @@
-"""The command line: python -m engine run | presets | validate | schema | reference | warm-up."""
+"""The command line: run, faults, presets, validate, schema, reference, warm-up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from engine import ScenarioError, load, presets, ready, simulate, warm_up
+from engine import ScenarioError, catalogue, load, presets, ready, simulate, warm_up
 from engine.reading import values
 from engine.reference import reference
 from engine.scenario import Scenario
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine import Result
 
 BAD_INPUT = 2
+EVENTS_MAX = 20  # that the summary tells
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,9 +53,21 @@ def parser() -> argparse.ArgumentParser:
         help="turn a knob, such as application.replicas=6; may be repeated",
     )
     run.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        dest="faults",
+        help="let something go wrong, such as 'kill_server at=30 for=60 service=product';"
+        " may be repeated",
+    )
+    run.add_argument(
         "--json", metavar="FILE", help="write all figures to a file; - for standard output"
     )
     run.set_defaults(do=_run)
+    faults = commands.add_parser("faults", help="list what can go wrong")
+    faults.add_argument("scenario", nargs="?", default="amazon", help="default: amazon")
+    faults.set_defaults(do=_faults)
     commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
     check = commands.add_parser("validate", help="check a scenario file")
     check.add_argument("scenario")
@@ -81,6 +94,25 @@ def change(text: str) -> tuple[str, Any]:
     return path.strip(), values(value, f"--set {path.strip()}")
 
 
+def fault(text: str) -> dict[str, Any]:
+    """Return the fault that "KIND at=SECONDS for=SECONDS NAME=VALUE …" says.
+
+    >>> fault("kill_server at=30 for=60 service=product")
+    {'do': 'kill_server', 'at_seconds': 30, 'length_seconds': 60, 'service': 'product'}
+    """
+    kind, *rest = text.split() or [""]
+    said: dict[str, Any] = {"do": kind}
+    for word in rest:
+        name, sign, value = word.partition("=")
+        if not sign or not name:
+            raise ScenarioError(f"--fault {text}: {word} is no NAME=VALUE; write at=30")
+        path = {"at": "at_seconds", "for": "length_seconds"}.get(name, name)
+        if path in said:
+            raise ScenarioError(f"--fault {text} says {name} a second time; leave one out")
+        said[path] = values(value, f"--fault {text}: {name}")
+    return said
+
+
 def figures(result: Result) -> dict[str, Any]:
     """Return all figures of a result as plain values."""
 
@@ -105,6 +137,9 @@ def figures(result: Result) -> dict[str, Any]:
 
 def _run(options: argparse.Namespace) -> int:
     scenario = load(options.scenario).change(dict(change(text) for text in options.changes))
+    if options.faults:
+        planned = scenario.model_dump(mode="json")["faults"]
+        scenario = scenario.change({"faults": planned + [fault(text) for text in options.faults]})
     if not ready():
         print("Compiling the simulator, once: about a minute …", file=sys.stderr)
         warm_up()
@@ -154,7 +189,27 @@ def readable(result: Result) -> str:
     lines.append(
         "  busiest    " + ", ".join(f"{r.title} {r.utilisation:.0%}" for r in busiest.itertuples())
     )
+    events = result.events
+    told = events[events["kind"].isin(("fault", "fault_over", "refused"))]
+    lines += [f"  {f'{e.time_s:g} s':10} {e.text}" for e in told.head(EVENTS_MAX).itertuples()]
+    if len(told) > EVENTS_MAX:
+        lines.append(f"  …          and {len(told) - EVENTS_MAX} more")
     return "\n".join(lines)
+
+
+def _faults(options: argparse.Namespace) -> None:
+    print("Each takes at=SECONDS, and for=SECONDS where it lasts; then what is below it.\n")
+    for info in catalogue(load(options.scenario)):
+        print(f"{info.do:16} {info.help}")
+        for field in info.fields:
+            if field.path in {"at_seconds", "length_seconds"}:
+                continue
+            value = "–" if field.value is None else field.value
+            unit = f" {field.unit}" if field.unit and field.value is not None else ""
+            name = field.path
+            print(f"{'':16}   {name}={value}{unit}  {field.help}")
+        if info.why_not:
+            print(f"{'':16}   cannot be here: {info.why_not}")
 
 
 def _presets(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ what a request does there; `tend` is a SimPy process that says what happens ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_serializer
@@ -135,9 +135,10 @@ class Step(Frozen):
 class ControlPlane:
     """What a process of the control plane may see and do; `run.Simulation` is one."""
 
-    scenario: Scenario
+    scenario: Scenario  # as it is now; what is planned stands in the run's timeline
     env: simpy.Environment
     plane: Any
+    spikes: list[float]  # by how much traffic is multiplied, one for each spike
     memory: dict[str, Any]  # what components know of this run, each under a name of its own
     metrics: Any
     recorder: Any
@@ -148,6 +149,14 @@ class ControlPlane:
 
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""
+        raise NotImplementedError
+
+    def overlay(self, values: Mapping[str, Any]) -> int:
+        """Lay values over knobs, by path, until `lift` takes them away again."""
+        raise NotImplementedError
+
+    def lift(self, handle: int) -> None:
+        """Let knobs be as they were set, or have been turned since."""
         raise NotImplementedError
 
     def tally(self, name: str, amount: float) -> None:

@@ -31,8 +31,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= VALUE_MAX else text[:VALUE_MAX] + "…"
 
 
-def plain(error: ValidationError, fields_at: Any = None) -> str:
-    """Return the first thing that is wrong, as one line."""
+def plain(error: ValidationError, fields_at: Any = None, kind: str = "step") -> str:
+    """Return the first thing that is wrong, as one line; `kind` is what `do` tells apart."""
     details = error.errors(include_url=False)
     # A list counts as too short when what it holds is wrong: the cause is said, not what follows.
     places = [detail["loc"] for detail in details]
@@ -49,7 +49,7 @@ def plain(error: ValidationError, fields_at: Any = None) -> str:
     )
     where = place(first["loc"])
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{where} {_what(first, fields_at)}{more}"
+    return f"{where} {_what(first, fields_at, kind)}{more}"
 
 
 def place(loc: tuple[int | str, ...]) -> str:
@@ -63,7 +63,7 @@ def place(loc: tuple[int | str, ...]) -> str:
     return path or "the scenario"
 
 
-def _what(detail: Any, fields_at: Any) -> str:
+def _what(detail: Any, fields_at: Any, thing: str) -> str:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail.get("input")
     if kind == "extra_forbidden":
         names = fields_at(detail["loc"][:-1]) if fields_at else ()
@@ -79,9 +79,13 @@ def _what(detail: Any, fields_at: Any) -> str:
     if kind == "literal_error":
         return f"is {shown(value)}; use one of {context['expected']}"
     if kind == "union_tag_invalid":
-        return f"is a step of kind {context['tag']!r}; use one of {context['expected_tags']}"
+        tags = context["expected_tags"].replace("'", "").split(", ")
+        near = close_to(str(context["tag"]), tags) if thing == "fault" else ""
+        rest = near or f"; use one of {context['expected_tags']}"
+        return f"is a {thing} of kind {context['tag']!r}{rest}"
     if kind == "union_tag_not_found":
-        return "is a step without a kind; say do: call, read, write … first"
+        first = "kill_server, cache_flush" if thing == "fault" else "call, read, write"
+        return f"is a {thing} without a kind; say do: {first} … first"
     if kind == "value_error":
         return f"is {shown(value)}: {context['error']}"
     if kind in {"model_type", "dict_type", "model_attributes_type"}:

@@ -45,9 +45,14 @@ def knobs(scenario: Scenario) -> list[Knob]:
     return sorted(found, key=lambda knob: knob.advanced)
 
 
+def knobs_of(model: BaseModel, layer: str) -> list[Knob]:
+    """Return the knobs of one value that stands alone, such as a fault; paths are its fields."""
+    return list(_of(model, "", layer))
+
+
 def _of(model: BaseModel, path: str, layer: str) -> Iterator[Knob]:
     for name, field in type(model).model_fields.items():
-        value, here = getattr(model, name), f"{path}.{name}"
+        value, here = getattr(model, name), f"{path}.{name}" if path else name
         extra = field.json_schema_extra
         if isinstance(extra, dict) and extra.get("knob"):
             yield from _knob(here, layer, field, extra, value)
@@ -99,6 +104,8 @@ def _knob(
         yield Knob(path=path, kind="choice", value=value, choices=choices, **common)
     elif isinstance(value, bool):
         yield Knob(path=path, kind="bool", value=value, **common)
+    elif isinstance(value, str):
+        yield Knob(path=path, kind="choice", value=value, **common)
     else:
         kind: Literal["int", "float"] = "int" if isinstance(value, int) else "float"
         yield Knob(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.assembly import Station
+from engine.component import Line
 from engine.kernel.tables import STRATA, STRATA_OCTAVE
 from engine.record import QUANTILES, Recorder, Scrape, edges, quantiles
 from engine.theory import mmc_wait
@@ -38,6 +39,7 @@ class Measured:
         self._events = list(recorder.events)
         self._tallies = dict(recorder.tallies)
         self._alerts = list(recorder.alerts)
+        self._paid = {station: list(counts) for station, counts in recorder.paid.items()}
         self._latency = plane.world.latency - self._base.latency
         self._shares = plane.world.shares - self._base.shares
         self._waits = plane.world.waits - self._base.waits
@@ -256,6 +258,26 @@ class Measured:
             "queue_depth": depth,
             "connections": float(scrape.busy[station.pools].sum()),
         }
+
+    def bill(self) -> list[Line]:
+        """Return what the run costs an hour: of what was scaled, the mean number over time."""
+        lines = self.scenario.bill()
+        return [
+            line.model_copy(update={"quantity": self._mean_paid(self._paid[line.station], line)})
+            if line.station in self._paid
+            else line
+            for line in lines
+        ]
+
+    def _mean_paid(self, counts: list[tuple[float, int]], line: Line) -> float:
+        """Return the time mean of how many were paid for while measuring.
+
+        Before the first count there were as many as the scenario says.
+        """
+        begin, end = self._base.counters.time, self._end.time
+        times = np.array([-np.inf, *(time for time, _ in counts), np.inf]).clip(begin, end)
+        held = np.array([line.quantity, *(count for _, count in counts)])
+        return float(np.diff(times) @ held / self.measured_seconds)
 
     def _hit_ratio(self, name: str) -> float | None:
         station = self.program.stations.get(name)

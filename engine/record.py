@@ -126,6 +126,7 @@ class Recorder:
         self.scrapes: list[Scrape] = []  # the last SCRAPES_KEPT, the newest at the end
         self.alerts: list[AlertNote] = []
         self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
+        self.paid: dict[str, list[tuple[float, int]]] = {}  # station -> (since when, how many)
         self.baseline = self._baseline()
         self._seen = Exposed.of(self.plane)
         self._histograms = self._all_histograms()
@@ -194,6 +195,12 @@ class Recorder:
         """Note what has become of an alert."""
         now = self.plane.now
         self.alerts.append(AlertNote(now, kind, title, station, severity, value, since))
+
+    def pay(self, station: str, count: int) -> None:
+        """Note that so many servers of a station are paid for from now on."""
+        known = self.paid.setdefault(station, [])
+        if not known or known[-1][1] != count:
+            known.append((self.plane.now, count))
 
     def start_measuring(self) -> None:
         """Leave out of all figures what has happened so far."""

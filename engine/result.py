@@ -57,7 +57,7 @@ class Result(Measured):
         started, answered = int(journeys["started"].sum()), int(journeys["answered"].sum())
         failed = int(journeys["failed"].sum())
         p50, p95, p99 = self._quantiles_ms(self._latency.sum(axis=0))
-        bill = sum(line.usd_per_hour for line in self.scenario.bill())
+        bill = sum(line.usd_per_hour for line in self.bill())
         per_second = answered / self.measured_seconds
         ledgers = self._delta("ledgers")
         reads = int(ledgers["checks"].sum())
@@ -372,7 +372,7 @@ class Result(Measured):
     def cost(self) -> pd.DataFrame:
         """The bill, a line an item."""
         columns = ["item", "station", "quantity", "usd_per_hour_each", "usd_per_hour"]
-        rows = [[*line.model_dump().values(), line.usd_per_hour] for line in self.scenario.bill()]
+        rows = [[*line.model_dump().values(), line.usd_per_hour] for line in self.bill()]
         return pd.DataFrame(rows, columns=columns)
 
     @functools.cached_property

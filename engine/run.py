@@ -7,13 +7,14 @@ state.  A live run, `simulate()` and a test are all the same run.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import simpy
 
 from engine.component import ControlPlane
 from engine.errors import ScenarioError
+from engine.faults import Fault, Timeline, parse_fault, turned, without_plan
 from engine.kernel.compile import FOLDER
 from engine.metrics import Metrics
 from engine.plane import TOKENS_MAX, Plane, TooManyInFlightError
@@ -34,6 +35,16 @@ class Clockwork(simpy.Environment):
         super().__init__()
         self.plane = plane
 
+    def play(self, until: float) -> None:
+        """Play all that is due before a time; what is due at it comes when time goes on.
+
+        `run(until=…)` would stop beside that time by the last bit of a difference.
+        """
+        while self.peek() < until:
+            self.step()
+        self.plane.advance(until)
+        self._now = until
+
     def step(self) -> None:
         """Bring the data plane to the next control event, then let that happen."""
         self.plane.advance(self.peek())
@@ -43,13 +54,18 @@ class Clockwork(simpy.Environment):
 class Simulation(ControlPlane):
     """A run that can be advanced, looked at, changed, and advanced again."""
 
+    env: Clockwork
+
     def __init__(self, scenario: Scenario, seed: int = 7) -> None:
-        self.scenario = scenario
+        self.scenario = self._set = without_plan(scenario)  # as it is, and as knobs are set
+        self._overlays: dict[int, dict[str, Any]] = {}
         self.seed = seed
+        self.spikes = []
         self.plane = Plane(scenario.program(), seed)
         self.env = Clockwork(self.plane)
         self.memory = {}
         self.recorder = Recorder(self.plane, scenario)
+        self.timeline = Timeline(self, scenario, self._turn)
         self.metrics = Metrics(self.recorder)
         for _, layer in scenario.layers():
             for process in layer.tend(self):
@@ -65,8 +81,7 @@ class Simulation(ControlPlane):
         if until <= self.env.now:
             return
         try:
-            self.env.run(until=until)
-            self.plane.advance(until)
+            self.env.play(until)
         except TooManyInFlightError:
             raise ScenarioError(
                 f"at {self.plane.now:.1f} s more than {TOKENS_MAX:,} requests are in the system"
@@ -79,7 +94,57 @@ class Simulation(ControlPlane):
 
     def change_all(self, changes: Mapping[str, Any]) -> None:
         """Turn several knobs at once."""
-        scenario = self.scenario.change(changes)
+        self._be_here()
+        self.timeline.change(changes)
+
+    def inject(self, fault: Fault | Mapping[str, Any]) -> Fault:
+        """Let something go wrong now, such as {"do": "kill_server", "length_seconds": 30}.
+
+        Raises ScenarioError in one line if that cannot be: a part that is off or does not exist,
+        what is down already, or will be by plan.  The run goes on either way.
+        """
+        self._be_here()
+        return self.timeline.inject(parse_fault(fault))
+
+    def mend(self, number: int) -> None:
+        """End the `number`-th of `timeline.in_force` now, from 0 on."""
+        self._be_here()
+        self.timeline.mend(number)
+
+    def recorded(self) -> Scenario:
+        """Return the scenario as it started with all that was done on its timeline.
+
+        Played with the same seed it gives the same result to the last bit.
+        """
+        return self.timeline.recorded()
+
+    def _be_here(self) -> None:
+        """Play what is due at the very start: nothing is done before it."""
+        self.plane.advance(self.env.now)
+
+    def overlay(self, values: Mapping[str, Any]) -> int:
+        """Lay values over knobs, by path, until `lift` takes them away again."""
+        handle = max(self._overlays, default=0) + 1
+        self._overlays[handle] = dict(values)
+        self._adopt(self._set, values)
+        return handle
+
+    def lift(self, handle: int) -> None:
+        """Let knobs be as they were set, or have been turned since."""
+        values = self._overlays.pop(handle)
+        self._adopt(self._set, values)
+
+    def _turn(self, changes: Mapping[str, Any]) -> None:
+        scenario = turned(self._set, changes)
+        self._adopt(scenario, changes)
+        self._set = scenario
+        for path, value in changes.items():
+            self.note("change", path.split(".")[0], f"{path} is now {value}")
+
+    def _adopt(self, scenario: Scenario, changes: Iterable[str]) -> None:
+        """Go on with a scenario, and what is laid over it."""
+        for values in self._overlays.values():
+            scenario = scenario.change(values)
         if not self.plane.adopt(scenario.program()):
             names = ", ".join(changes)
             raise ScenarioError(
@@ -92,8 +157,6 @@ class Simulation(ControlPlane):
         if client.arrivals == "open":
             seed = int(self.plane.world.clock["seed"][0])
             self.plane.set_rate(client.rate_at(float(self.env.now), seed))
-        for path, value in changes.items():
-            self.note("change", path.split(".")[0], f"{path} is now {value}")
 
     def note(self, kind: str, station: str, text: str) -> None:
         """Write an event in the log."""
@@ -108,8 +171,13 @@ class Simulation(ControlPlane):
         self.recorder.scrape()
 
     def result(self) -> Result:
-        """Return what has come out so far."""
-        return Result(self.scenario, self.seed, self.recorder)
+        """Return what has come out so far; its scenario has what was planned from the start."""
+        plan = self.timeline.started
+        scenario = self.scenario
+        if plan.faults or plan.changes:
+            planned = {"faults": plan.faults, "changes": plan.changes}
+            scenario = scenario.model_copy(update=planned)
+        return Result(scenario, self.seed, self.recorder)
 
     def _record(self) -> Generator[Any, Any, Any]:
         window = self.scenario.duration_seconds / WINDOWS
@@ -145,6 +213,7 @@ def warm_up() -> None:
         run.advance(1.0)
         run.change("application.replicas", run.scenario.application.replicas + 1)
         run.plane.set_rate(1.0)
+        run.plane.crash([])
         run.advance(1.0)
     (FOLDER / STAMP).touch()
 

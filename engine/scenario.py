@@ -20,6 +20,7 @@ from engine.assembly import label_hash
 from engine.component import Layer, Line, Step, knob
 from engine.distribution import Frozen
 from engine.errors import ScenarioError, close_to, plain, shown
+from engine.faults import CHANGES_MAX, FAULTS_MAX, Change, Chaos, Fault, check
 from engine.kernel.tables import Op
 from engine.layers import (
     Application,
@@ -37,7 +38,9 @@ STEPS_MAX = 500
 
 if TYPE_CHECKING:
     AnyStep = Step
+    AnyFault = Fault
 else:
+    AnyFault = Annotated[Union[tuple(Fault.kinds.values())], Field(discriminator="do")]  # noqa: UP007
     AnyStep = Annotated[Union[tuple(Step.kinds.values())], Field(discriminator="do")]  # noqa: UP007
 for _kind in Step.kinds.values():
     _kind.model_rebuild(_types_namespace={"AnyStep": AnyStep})
@@ -163,6 +166,19 @@ class Scenario(Frozen):
     observability: Observability = Observability()
     datasets: dict[str, Dataset] = Field(default_factory=dict)
     journeys: dict[str, Journey]
+    faults: tuple[AnyFault, ...] = Field(
+        default=(),
+        max_length=FAULTS_MAX,
+        title="Faults",
+        description="What goes wrong, when and for how long.",
+    )
+    changes: tuple[Change, ...] = Field(
+        default=(),
+        max_length=CHANGES_MAX,
+        title="Changes",
+        description="Knobs that are turned while the system runs.",
+    )
+    chaos: Chaos = Chaos()
     prices: Prices = Prices()
     expect: dict[str, Expectation] = Field(default_factory=dict)
 
@@ -201,6 +217,13 @@ class Scenario(Frozen):
                 f"warm_up_seconds is {self.warm_up_seconds:g}, not below duration_seconds"
                 f" {self.duration_seconds:g}; use a shorter warm-up or a longer run"
             )
+        return self
+
+    @model_validator(mode="after")
+    def plan_can_be(self) -> Scenario:
+        """What is planned fits the scenario as it is at that time."""
+        if self.faults or self.changes:
+            check(self)
         return self
 
     # ------------------------------------------------------------ asking
@@ -374,7 +397,17 @@ def _line(error: ValidationError) -> str:
     if first["type"] == "value_error" and len(first["loc"]) <= 1:
         where = f"{first['loc'][0]}: " if first["loc"] else ""
         return f"{where}{first['ctx']['error']}"
+    if first["loc"][0] == "faults":
+        return _fault_line(error)
     return plain(error, _fields_at)
+
+
+def _fault_line(error: ValidationError) -> str:
+    """Return what is wrong with a fault; the kind of one is no part of its place."""
+    first = error.errors(include_url=False)[0]
+    tag = str(first["loc"][2]) if len(first["loc"]) > 2 else ""
+    line = plain(error, lambda _: list(Fault.kinds[tag].model_fields), kind="fault")
+    return line.replace(f"].{tag} ", "] ", 1).replace(f"].{tag}.", "].", 1) if tag else line
 
 
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:

@@ -6,10 +6,12 @@ import math
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from engine.component import Component, ControlPlane, Layer, Line, knob
 from engine.distribution import Distribution, Time
+from engine.errors import close_to
+from engine.layers.autoscaler import Autoscaler
 from engine.layers.care import Care
 from engine.layers.servers import Halts, break_down, deploy, pause
 from engine.layers.sessions import Sessions
@@ -268,6 +270,7 @@ class Application(Layer):
     sessions: Sessions = Sessions()
     pauses: Pauses = Pauses()
     deploy: Deploy = Deploy()
+    autoscaler: Autoscaler = Autoscaler()
     services: dict[str, Service] = Field(default_factory=lambda: {"server": Service()})
 
     @field_validator("services")
@@ -277,6 +280,17 @@ class Application(Layer):
         if not services:
             raise ValueError("there is no service; add at least one, or switch the layer off")
         return services
+
+    @model_validator(mode="after")
+    def scaled_ones_exist(self) -> Application:
+        """Every service that is to be scaled exists."""
+        for name in self.autoscaler.services:
+            if name not in self.services:
+                raise ValueError(
+                    f"autoscaler.services names {name!r}, which does not exist"
+                    f"{close_to(name, self.services)}"
+                )
+        return self
 
     def servers(self, name: str) -> int:
         """Return how many servers a service has."""
@@ -302,7 +316,9 @@ class Application(Layer):
         program.named.update({plan: 0 for plan, on in plans.items() if on})
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Let servers pause, break down and be replaced."""
+        """Let servers pause, break down, be replaced, become more and become fewer."""
+        if self.enabled:
+            yield from self.autoscaler.tend(run)
         halts = Halts(run)
         laid_out = run.plane.program.laid_out
         for name in self.services:

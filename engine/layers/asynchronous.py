@@ -12,6 +12,8 @@ from engine.assembly import Station
 from engine.component import ControlPlane, Figure, Inner, Layer, Line, Step, knob
 from engine.distribution import Distribution, Lognormal, Time
 from engine.kernel.tables import NOBODY, Op, Policy
+from engine.layers.backlog import Backlog
+from engine.layers.group import Group, listen
 from engine.layers.outbox import Outbox
 from engine.layers.partitions import Rebalance, assigned, partitions_of
 from engine.layers.workers import WORKERS_MAX, Keys, Tries, Worker
@@ -156,6 +158,7 @@ class Asynchronous(Layer):
     tries: Tries = Tries()
     outbox: Outbox = Outbox()
     rebalance: Rebalance = Rebalance()
+    autoscaler: Backlog = Backlog()
     kinds: dict[str, Worker] = Field(default_factory=lambda: {"worker": Worker()})
 
     # ------------------------------------------------------------ workers
@@ -199,7 +202,8 @@ class Asynchronous(Layer):
         """
         if self.broker == "queue" and self.dispatch == "fair":
             return [program.pools(station, 1, count, NOBODY, 1)], [0]
-        first = program.pools(station, -(-count // BLOCK) * BLOCK, 1, NOBODY, count)
+        laid = -(-max(count, self.autoscaler.max_workers) // BLOCK) * BLOCK
+        first = program.pools(station, laid, 1, NOBODY, count)
         workers = list(range(first, first + count))
         if self.broker == "queue":
             group = program.group(Policy.ROUND_ROBIN, first, count)
@@ -315,9 +319,14 @@ class Asynchronous(Layer):
     # ------------------------------------------------------------ over time, and afterwards
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Rebalance the groups once, if that is wanted."""
+        """Rebalance the groups once, if that is wanted; miss who is dead; add and remove workers."""
         if self.enabled and self.broker == "kafka" and self.rebalance.at_seconds > 0:
             yield self.rebalance.run(run)
+        used = [kind for kind in self.kinds if run.plane.has(f"channel {kind}")]
+        groups = {kind: Group(run, kind) for kind in used}
+        if self.enabled and groups:
+            yield listen(run, groups)
+            yield self.autoscaler.run(run, groups)
 
     def _used(self, scenario: Scenario) -> list[str]:
         return [kind for kind in self.kinds if scenario.uses("publish", kind)]

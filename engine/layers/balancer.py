@@ -18,6 +18,7 @@ from engine.component import Component, ControlPlane, knob
 from engine.distribution import Distribution, Time
 from engine.hashing import nginx_hash, nginx_ring
 from engine.kernel.tables import TRIED, WATCHED, Op, Policy
+from engine.layers.checks import Checks
 from engine.layers.outliers import GROUPS, Outliers
 from engine.policy import slow_start_factor
 from engine.program import Program
@@ -190,6 +191,7 @@ class Balancer(Component):
         help="In what time a server that comes up gets its full weight (nginx's slow_start,"
         " Envoy's window); 0: at once. For least connections, round robin and weighted.",
     )
+    checks: Checks = Checks()
     outliers: Outliers = Outliers()
     canary: Canary = Canary()
 
@@ -371,6 +373,8 @@ class Balancer(Component):
             yield self._warm_up(run)
         if self.on and self.outliers.on:
             yield self.outliers.compare(run)
+        if self.on and self.checks.on:
+            yield from self.checks.tend(run)
 
     def _warm_up(self, run: ControlPlane) -> Generator[Any, Any, Any]:
         """Give servers that have come up a growing part of their weight."""
@@ -383,7 +387,7 @@ class Balancer(Component):
                 weights = run.scenario.application.services[service].weights or (1,)
                 for index in range(place.count):
                     pool = place.first + index
-                    if not (pools["up"][pool] and pools["slots"][pool]):
+                    if pools["up"][pool] < 1 or not pools["slots"][pool]:
                         since.pop(pool, None)
                         continue
                     if pool not in since:

@@ -41,8 +41,29 @@ class Rebalance(Component):
         high=600,
         step=1,
         slider_high=60,
-        help="Until partitions are read again. Kafka: group.initial.rebalance.delay.ms 3 s; a dead"
-        " worker is missed after session.timeout.ms, 45 s.",
+        help="Until partitions are read again, also when workers are added, removed or dead."
+        " Kafka: group.initial.rebalance.delay.ms 3 s.",
+    )
+    session_timeout_seconds: float = knob(
+        45.0,
+        "Session time-out",
+        unit="s",
+        low=1,
+        high=1800,
+        step=5,
+        slider_high=120,
+        help="A worker that was not heard of for so long is out of its group, and the others take"
+        " its partitions over. Kafka: session.timeout.ms 45 s.",
+    )
+    heartbeat_seconds: float = knob(
+        3.0,
+        "Heartbeats",
+        unit="s",
+        low=0.1,
+        high=600,
+        step=1,
+        slider_high=15,
+        help="How often a worker is heard of. Kafka: heartbeat.interval.ms 3 s.",
     )
     leaving: int = knob(
         0,

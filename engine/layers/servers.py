@@ -81,7 +81,8 @@ def lay_out(program: Program, scenario: Scenario, name: str) -> Servers:
     station = program.station(
         f"application.{name}", service.title or name.capitalize(), "service", count
     )
-    laid = -(-(count + BLOCK // 4) // BLOCK) * BLOCK
+    most = max(count + BLOCK // 4, layer.autoscaler.max_replicas)
+    laid = -(-most // BLOCK) * BLOCK
     weights = service.weights or (1,)
     first = program.pools(station, laid, threads, limit, count, weights)
     cpus, shared = NOBODY, layer.shares_cores
@@ -92,6 +93,9 @@ def lay_out(program: Program, scenario: Scenario, name: str) -> Servers:
         station.cpus = list(range(cpus, cpus + count))
     place = Servers(station, first, count, laid, cpus, shared)
     program.laid_out[name] = place
+    edge = scenario.edge
+    if edge.enabled and edge.balancer.on and edge.balancer.checks.on:
+        edge.balancer.checks.emit(program, scenario, name, place)
     return place
 
 
