@@ -254,7 +254,7 @@ def test_a_primary_that_hangs_is_fenced_too() -> None:
     run = run_of()
     run.advance_to(10)
     fallen = failover(run).primary_down(run, hangs=True)
-    run.advance_to(19)
+    run.advance_to(17)
     assert not failed(run)
     run.advance_to(40)
     assert set(failed(run)) == {"database down"}
@@ -338,6 +338,37 @@ def test_the_same_seed_loses_the_same_writes() -> None:
     assert logs[0] == logs[1]
 
 
+def test_a_run_that_is_paused_fails_over_alike() -> None:
+    """Stepping through a failover would show another one."""
+    worlds = []
+    for stops in ((10, 60), (3, 7.7, 10, 11.1, 16, 17.5, 18, 19, 33, 48, 60)):
+        run = run_of(shards=2)
+        for stop in stops:
+            run.advance_to(stop)
+            if stop == 10:
+                failover(run).primary_down(run, 1)
+        worlds.append((run.recorder.events, run.plane.world.latency.tobytes()))
+    assert worlds[0] == worlds[1]
+
+
+def test_a_fault_of_the_timeline_is_followed_by_its_failover() -> None:
+    """Faults and failover would be two stories."""
+    plan = [{"do": "primary_down", "at_seconds": 10, "length_seconds": 30, "shard": 1}]
+    run = Simulation(Scenario.model_validate(run_of().scenario.model_dump() | {"faults": plan}))
+    run.advance_to(60)
+    kinds = [(when, kind) for when, kind, _, _ in run.recorder.events]
+    assert kinds == [
+        (10, "fault"),
+        (14, "failover"),
+        (18, "promotion"),
+        (40, "server_up"),
+        (40, "fault_over"),
+    ]
+    assert set(failed(run)) <= {"no primary", "database down"}
+    assert all(run.plane.is_up(pool) for pool in failover(run).replica_pools(run))
+    check_books(run)
+
+
 def test_equal_replicas_have_no_primary_to_lose() -> None:
     """A fault that cannot be has to say why."""
     run = run_of(commit="quorum")
@@ -359,7 +390,7 @@ def test_the_lag_of_the_moment_is_scraped() -> None:
     assert run.metrics.value("replica_lag_seconds", "data.replicas") == pytest.approx(2.0)
 
 
-# ---------------------------------------------------------------- synchronous standbys that are not there
+# ---------------------------------------------------------------- standbys that are not there
 
 
 def test_without_its_only_standby_a_synchronous_commit_waits_for_it() -> None:
