@@ -157,15 +157,10 @@ function faultRow(view, fault, list) {
   row.append(head);
   head.onclick = () => {
     const shut = head.getAttribute('aria-expanded') === 'true';
-    for (const other of list.querySelectorAll('.fault')) {
-      other.querySelector('button').setAttribute('aria-expanded', 'false');
-      other.querySelector('form')?.remove();
-    }
-    if (!shut) {
-      head.setAttribute('aria-expanded', 'true');
-      row.append(faultForm(view, fault));
-      row.scrollIntoView?.({ block: 'nearest' });
-    }
+    for (const other of list.children) other.hidden = !shut && other !== row;
+    head.setAttribute('aria-expanded', String(!shut));
+    if (shut) row.querySelector('form').remove();
+    else row.append(faultForm(view, fault));
   };
   return row;
 }
