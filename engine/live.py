@@ -97,9 +97,9 @@ class Live:
         """Return what everything that is on costs an hour, as the knobs stand now."""
         return sum(line.usd_per_hour for line in self.run.scenario.bill())
 
-    def in_force(self) -> list[tuple[str, float]]:
-        """Return the faults in force now: title, and until when in seconds, maybe infinite."""
-        return [(each.fault.title, each.until) for each in self.run.timeline.in_force]
+    def in_force(self) -> list[tuple[str, float, float]]:
+        """Return the faults in force now: title, since and until when in seconds, maybe inf."""
+        return [(each.fault.title, each.since, each.until) for each in self.run.timeline.in_force]
 
     def recorded(self) -> Scenario:
         """Return the scenario with all that was done on its timeline, as long as it has gone on."""

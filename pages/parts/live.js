@@ -6,7 +6,7 @@
 const ASK_MS = 200; // how often it looks whether to ask
 const POLL_MS = 1000; // between two looks at a post-mortem in the making
 const LATE_MS = 4000; // an answer that takes longer is asked for again
-const LEAD = { least: 0.5, most: 4 }; // seconds of playing that lie ready; answers take as long
+const LEAD = { least: 0.5, most: 3 }; // seconds of playing that lie ready; answers take as long
 const FETCH = 0.8; // seconds of playing that an answer brings besides
 const LONGEST = 0.1; // seconds; after a pause of the tab, nothing leaps
 const LATEST = 5; // frames that decide whether a key number is flagged
@@ -123,7 +123,7 @@ function ask(view) {
 
 // What is done by hand takes effect where the server is: as little ahead as answers allow.
 function lead(view) {
-  return Math.max(LEAD.least, Math.min(LEAD.most, 0.2 + 2 * (view.took ?? 0.3)));
+  return Math.max(LEAD.least, Math.min(LEAD.most, 0.25 + 1.4 * (view.took ?? 0.2)));
 }
 
 function askIfNeeded(view) {
@@ -190,6 +190,7 @@ function showClock(view) {
   if (player.clock.textContent === text) return;
   player.clock.textContent = text;
   view.whatIf.moment.textContent = `from ${text} on`;
+  showForces(view);
   player.scrubber.setAttribute('aria-valuetext', `${text} of ${minutes(film.edge)}`);
 }
 

@@ -113,7 +113,7 @@ class Stage:
             self.live.inject(act["fault"])
             self._also()
         elif kind == "mend":
-            self.live.mend(int(act["number_in_force"]))
+            self.live.mend(int(act["force"]))
             self._also()
         elif kind == "branch":
             self._branch(act)
@@ -244,8 +244,8 @@ class Stage:
             "firstEvent": min(known.events, len(self.events)),
             "events": self.events[known.events :],
             "forces": [
-                [title, None if until == math.inf else round(until, 1)]
-                for title, until in live.in_force()
+                [title, round(since, 1), None if until == math.inf else round(until, 1)]
+                for title, since, until in live.in_force()
             ],
             "rival": self._rival_data(known),
             "still": None if known.still else self._still(),
