@@ -25,12 +25,4 @@ DISPUTES: dict[str, Dispute] = {
         " aacabcaacbaacabcaacb, and so does the engine",
         {"sequence": "aacabcaacbaacabcaacb", "counts": [10, 4, 6]},
     ),
-    "cache.xfetch_effect.l1000": Dispute(
-        "a key that is hot enough is refreshed e = 2.72 times in the mean before it would expire,"
-        " whatever its rate: chances add up to Exp(1) until the first refresh, and e - 1 times as"
-        " much while that is under way; a cycle is 9.1 s, which makes 2.97 a TTL, by hand and in"
-        " the engine; about 3.7 comes out if 200 look-ups of an empty start are counted among 300"
-        " cycles, also in the engine",
-        {"queries_per_ttl_xfetch": 2.97},
-    ),
 }

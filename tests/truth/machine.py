@@ -128,10 +128,10 @@ def _played(text: str, seconds: float, warm_up: float) -> Run:
     return Run(run.result())
 
 
-def begin(scenario: Scenario, seconds: float, warm_up: float = 0.0) -> Simulation:
+def begin(scenario: Scenario, seconds: float, warm_up: float = 0.0, seed: int = SEED) -> Simulation:
     """Return a run that is about to begin."""
     clock = {"duration_seconds": min(DURATION_MAX, seconds), "warm_up_seconds": warm_up}
-    return Simulation(scenario.change(clock), SEED)
+    return Simulation(scenario.change(clock), seed)
 
 
 def census(run: Simulation, until: float, every: float, count: Callable[[], int]) -> np.ndarray:

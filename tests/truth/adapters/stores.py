@@ -16,13 +16,14 @@ from engine.program import Program
 from tests.truth import bench
 from tests.truth.answer import Beside, Pair
 from tests.truth.case import Case
-from tests.truth.machine import FOREVER, begin, census, play, play_for, system
+from tests.truth.machine import FOREVER, Run, begin, census, play, play_for, system
 
 STEP = Beside("a step of Che's formula, not a figure of a run")
 LOOKUP = {"do": "lookup", "dataset": "entries"}
 REFILL = {**LOOKUP, "then": [{"do": "read", "dataset": "entries"}]}
 THEIRS = Beside("Facebook's own load; the case does not say what it was made of")
-CYCLES = 1000  # times to live over which refreshes are counted
+CYCLES = 300  # times to live over which refreshes are counted
+LOOKUPS = 3_000_000  # at least, if need be in several runs
 DRAWS = 400_000
 
 
@@ -125,15 +126,27 @@ def stampede(case: Case) -> dict[str, Any]:
 
 
 def early_refresh(case: Case) -> dict[str, Any]:
-    """The same, beside entries that are refreshed before they expire."""
-    plain = stampedes(*hot_key(case)).queries
+    """The same, beside entries that are refreshed before they expire.
+
+    The published figures are of 300 times to live from an empty start, whose first look-ups all
+    ask the database, whatever the cure: 3,000,000 look-ups and 1,086 queries make 3.62.
+    """
     rate, ttl, recompute = hot_key(case)
     early = {"xfetch_beta": case.given["beta"], "recompute_ms": recompute * 1e3}
-    run = play_for(hot(rate, ttl, recompute, stampede="xfetch", **early), CYCLES * ttl, 2 * ttl)
+
+    def queries(**more: Any) -> float:
+        scenario, seconds = hot(rate, ttl, recompute, **more), CYCLES * ttl
+        found = []
+        for seed in range(max(1, round(LOOKUPS / rate / seconds))):
+            run = begin(scenario, seconds, seed=seed)
+            run.advance(seconds)
+            found.append(Run(run.result()).row("data.primary")["rate_per_s"] * ttl)
+        return float(np.mean(found))
+
     return {
-        "queries_per_ttl_plain": plain,
-        "plain_expected": plain,
-        "queries_per_ttl_xfetch": run.row("data.primary")["rate_per_s"] * ttl,
+        "queries_per_ttl_plain": queries(stampede="none"),
+        "plain_expected": stampedes(*hot_key(case)).queries,
+        "queries_per_ttl_xfetch": queries(stampede="xfetch", **early),
     }
 
 
