@@ -76,7 +76,7 @@ def live(scenario: Scenario, seed: int, done: list[tuple[float, str, int]]) -> S
     return run
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(scenarios(), seeds, deeds, st.sampled_from([False, False, True]))
 def test_a_run_with_hands_on_it_is_the_run_of_its_record(scenario, seed, done, chaos) -> None:
     """Whoever shares a live run, or asks "what if" of it, would get another run than was seen."""
