@@ -52,6 +52,7 @@ class Stage:
     def __init__(self, number: int, base: Base, wanted: dict[str, Any], seed: int) -> None:
         self.number, self.base, self.seed = number, base, seed
         self.wanted = dict(wanted)  # where the sliders stood when last looked at
+        self.work_seconds = WORK_SECONDS
         self.heard = 0  # the newest act
         self.told: list[str] = []  # why the last thing that was asked for was refused
         self.restarts = 0
@@ -126,7 +127,7 @@ class Stage:
 
     def _go_on(self, until: float) -> None:
         """Play up to a moment, as far as the work of one answer goes."""
-        deadline = time.monotonic() + WORK_SECONDS
+        deadline = time.monotonic() + self.work_seconds
         live = self.live
         if not self.over:
             try:
@@ -212,7 +213,7 @@ class Stage:
 
     def _rival_catches_up(self) -> None:
         """Play the run beside up to the same moment, as far as the work of one answer goes."""
-        rival, deadline = self.rival, time.monotonic() + WORK_SECONDS
+        rival, deadline = self.rival, time.monotonic() + self.work_seconds
         if not rival:
             return
         live = rival.live
