@@ -20,6 +20,7 @@ from engine.run import Simulation
 from engine.topology import topology
 
 if TYPE_CHECKING:
+    from engine.component import Line
     from engine.result import Result
     from engine.scenario import Scenario
 
@@ -73,6 +74,7 @@ class Live:
         self._frames = 0
         self._seen = 0  # events handed out
         self._script = sorted(script, key=lambda action: action.time)
+        self._bill: tuple[Scenario, list[Line]] = scenario, scenario.bill()
         self._gauge = Gauge(self)
         self._follow_script()
 
@@ -94,12 +96,19 @@ class Live:
         return bool(station and getattr(station, what))
 
     def cost_usd_per_hour(self) -> float:
-        """Return what everything that is on costs an hour, as the knobs stand now."""
-        return sum(line.usd_per_hour for line in self.run.scenario.bill())
+        """Return what everything that is on costs an hour now, what was scaled included."""
+        if self._bill[0] is not self.run.scenario:
+            self._bill = self.run.scenario, self.run.scenario.bill()
+        paid = self.run.recorder.paid
+        return sum(
+            (paid[line.station][-1][1] if paid.get(line.station) else line.quantity)
+            * line.usd_per_hour_each
+            for line in self._bill[1]
+        )
 
-    def in_force(self) -> list[tuple[str, float]]:
-        """Return the faults in force now: title, and until when in seconds, maybe infinite."""
-        return [(each.fault.title, each.until) for each in self.run.timeline.in_force]
+    def in_force(self) -> list[tuple[str, float, float]]:
+        """Return the faults in force now: title, since and until when in seconds, maybe inf."""
+        return [(each.fault.title, each.since, each.until) for each in self.run.timeline.in_force]
 
     def recorded(self) -> Scenario:
         """Return the scenario with all that was done on its timeline, as long as it has gone on."""

@@ -6,8 +6,8 @@
 const ASK_MS = 200; // how often it looks whether to ask
 const POLL_MS = 1000; // between two looks at a post-mortem in the making
 const LATE_MS = 4000; // an answer that takes longer is asked for again
-const LEAD = 1.3; // seconds of playing that are to lie ready
-const FETCH = 2.3; // seconds of playing to have after the next answer
+const LEAD = { least: 0.5, most: 3 }; // seconds of playing that lie ready; answers take as long
+const FETCH = 0.8; // seconds of playing that an answer brings besides
 const LONGEST = 0.1; // seconds; after a pause of the tab, nothing leaps
 const LATEST = 5; // frames that decide whether a key number is flagged
 const views = new WeakMap();
@@ -105,7 +105,7 @@ function act(view, what) {
 
 function ask(view) {
   const { film } = view;
-  const step = film.playing ? habits.speed * FETCH : 0;
+  const step = film.playing ? habits.speed * (lead(view) + FETCH) : 0;
   const until = Math.max(film.wanted ?? 0, film.moment + step);
   view.asked = performance.now();
   view.send('ask', {
@@ -121,12 +121,17 @@ function ask(view) {
   });
 }
 
+// What is done by hand takes effect where the server is: as little ahead as answers allow.
+function lead(view) {
+  return Math.max(LEAD.least, Math.min(LEAD.most, 0.25 + 1.4 * (view.took ?? 0.2)));
+}
+
 function askIfNeeded(view) {
   const { film } = view;
   if (document.hidden || !view.send) return;
   if (view.asked && performance.now() - view.asked < LATE_MS) return;
   const ready = film.rows.length * film.frame - film.moment;
-  const soon = film.playing && !film.over && ready < habits.speed * LEAD + film.frame;
+  const soon = film.playing && !film.over && ready < habits.speed * lead(view) + film.frame;
   const behind = film.rival && film.rival.rows.length < film.rows.length;
   const stepping = (film.wanted ?? 0) > film.now + 1e-6 && !film.over;
   const writing = film.writing && performance.now() - view.answered > POLL_MS;
@@ -158,7 +163,10 @@ function goTo(view, seconds) {
   timechart.point(film.moment);
   growLog(view);
   const happened = film.marks.filter(({ at }) => at <= view.edge).length;
-  if (Math.min(happened, LINES_MAX) !== view.marked) markCharts(view);
+  if (Math.min(happened, LINES_MAX) !== view.marked) {
+    markCharts(view);
+    buildMarks(view);
+  }
   showClock(view);
 }
 
@@ -182,6 +190,7 @@ function showClock(view) {
   if (player.clock.textContent === text) return;
   player.clock.textContent = text;
   view.whatIf.moment.textContent = `from ${text} on`;
+  showForces(view);
   player.scrubber.setAttribute('aria-valuetext', `${text} of ${minutes(film.edge)}`);
 }
 
@@ -329,7 +338,7 @@ function oneStep(view) {
 function buildMarks(view) {
   const { marks } = view.player;
   marks.replaceChildren();
-  for (const { at, text, mark } of view.film.marks.slice(-120)) {
+  for (const { at, text, mark } of view.film.marks.filter(({ at }) => at <= view.edge).slice(-120)) {
     const button = make('button', { type: 'button', tabIndex: -1, textContent: mark.glyph });
     button.title = `${minutes(at)} ${text}`;
     button.style.left = `${(100 * at) / view.span}%`;
@@ -470,6 +479,7 @@ function changeRun(view, film) {
 
 function receive(view, data) {
   const film = filmOf(data.run);
+  if (view.asked) view.took = 0.7 * (view.took ?? 0.3) + 0.3 * ((performance.now() - view.asked) / 1000);
   view.asked = 0;
   view.answered = performance.now();
   const rivalBefore = film.rival?.id;
@@ -488,10 +498,7 @@ function receive(view, data) {
     showRun(view);
     view.frame = frame;
   }
-  if (news) {
-    buildMarks(view);
-    buildLog(view);
-  }
+  if (news) buildLog(view);
   if (rivalBefore !== film.rival?.id || recoloured) changeLines(view);
   showForces(view);
   if (film.rival || rivalBefore) tellWhatIf(view);
@@ -529,8 +536,9 @@ export default function live({ data, parentElement, setTriggerValue }) {
     view.timer = setInterval(() => view.film && askIfNeeded(view), ASK_MS);
     view.request = requestAnimationFrame((now) => tick(view, now));
   }
-  receive(view, data);
-  view.root.dataset.run = data.run; // drawn: tests and benchmarks wait for this
+  const answer = JSON.parse(new TextDecoder().decode(data));
+  receive(view, answer);
+  view.root.dataset.run = answer.run; // drawn: tests and benchmarks wait for this
   return () => {
     cancelAnimationFrame(view.request);
     clearInterval(view.timer);

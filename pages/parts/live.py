@@ -1,5 +1,6 @@
 """The Live page's one component: map, growing charts, what one can break, and the log."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def play(found: Stage) -> None:
 def _ticking() -> None:
     """Answer the browser: only this part of the page runs then."""
     found: Stage = st.session_state[_STAGE]
-    _component(key=KEY, data=found.data(), on_ask_change=_hear)
+    _component(key=KEY, data=json.dumps(found.data()).encode(), on_ask_change=_hear)
 
 
 def _hear() -> None:

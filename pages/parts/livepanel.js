@@ -132,18 +132,21 @@ function buildBreak(view) {
   open(present[view.breaking] ? view.breaking : present[2] ? 2 : present.indexOf(true));
 }
 
-// What is broken at present, each with a button that mends it.
+// What is broken at present, each with a button that mends it.  The server is a little ahead of what
+// is shown: what has not been shown yet is said to come.
 function showForces(view) {
-  const { forces } = view.film;
-  const said = JSON.stringify(forces);
+  const told = view.film.forces.map(([title, since, until]) => {
+    if (since > view.moment) return [title, `from ${minutes(since)} on`];
+    return [title, until === null ? 'to the end' : `until ${minutes(until)}`];
+  });
+  const said = JSON.stringify(told);
   if (view.forces.dataset.said === said) return;
   view.forces.dataset.said = said;
   view.forces.replaceChildren(
-    ...forces.map(([title, until], index) => {
+    ...told.map(([title, when], index) => {
       const end = make('button', { type: 'button', textContent: 'End now' });
       end.setAttribute('aria-label', `End now: ${title}`);
-      end.onclick = () => act(view, { do: 'mend', number_in_force: index });
-      const when = until === null ? 'to the end' : `until ${minutes(until)}`;
+      end.onclick = () => act(view, { do: 'mend', force: index });
       return make('div', {}, make('span', { textContent: `✕ ${title} ${when}` }), end);
     }),
   );
@@ -157,15 +160,10 @@ function faultRow(view, fault, list) {
   row.append(head);
   head.onclick = () => {
     const shut = head.getAttribute('aria-expanded') === 'true';
-    for (const other of list.querySelectorAll('.fault')) {
-      other.querySelector('button').setAttribute('aria-expanded', 'false');
-      other.querySelector('form')?.remove();
-    }
-    if (!shut) {
-      head.setAttribute('aria-expanded', 'true');
-      row.append(faultForm(view, fault));
-      row.scrollIntoView?.({ block: 'nearest' });
-    }
+    for (const other of list.children) other.hidden = !shut && other !== row;
+    head.setAttribute('aria-expanded', String(!shut));
+    if (shut) row.querySelector('form').remove();
+    else row.append(faultForm(view, fault));
   };
   return row;
 }

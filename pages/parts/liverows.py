@@ -28,7 +28,6 @@ class Rows:
         self._members = [np.flatnonzero(np.array(layers) == number) for number in range(7)]
         self._columns = [column(live, name)[0] for name in live.stations]
         self._came: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=SMOOTH)
-        self._bill: tuple[object, float] = (None, 0.0)
 
     def add(self, frames: list[Frame]) -> None:
         """Note new frames."""
@@ -44,7 +43,7 @@ class Rows:
             _tenth(frame.failed_per_s),
             *(_tenth(value) for value in frame.latency_ms),
             frame.in_flight,
-            round(100 * self._cost()),
+            round(100 * self.live.cost_usd_per_hour()),
             [self._busiest(busy, each) for each in self._members],
             [int(frame.servers[each].sum()) for each in self._members],
             self._spread(np.rint(100 * busy)),
@@ -63,13 +62,6 @@ class Rows:
         self._came.append((frame.failed_share * frame.rate_per_s, frame.rate_per_s))
         failed, came = np.sum(self._came, axis=0)
         return np.asarray(np.where(came > 0, failed / np.maximum(came, 1e-9), frame.failed_share))
-
-    def _cost(self) -> float:
-        """Return what an hour costs now; worked out anew only when a knob has been turned."""
-        scenario = self.live.run.scenario
-        if self._bill[0] is not scenario:
-            self._bill = scenario, self.live.cost_usd_per_hour()
-        return self._bill[1]
 
     @staticmethod
     def _busiest(busy: np.ndarray, members: np.ndarray) -> int:

@@ -52,6 +52,7 @@ class Stage:
     def __init__(self, number: int, base: Base, wanted: dict[str, Any], seed: int) -> None:
         self.number, self.base, self.seed = number, base, seed
         self.wanted = dict(wanted)  # where the sliders stood when last looked at
+        self.work_seconds = WORK_SECONDS
         self.heard = 0  # the newest act
         self.told: list[str] = []  # why the last thing that was asked for was refused
         self.restarts = 0
@@ -113,7 +114,7 @@ class Stage:
             self.live.inject(act["fault"])
             self._also()
         elif kind == "mend":
-            self.live.mend(int(act["number_in_force"]))
+            self.live.mend(int(act["force"]))
             self._also()
         elif kind == "branch":
             self._branch(act)
@@ -126,7 +127,7 @@ class Stage:
 
     def _go_on(self, until: float) -> None:
         """Play up to a moment, as far as the work of one answer goes."""
-        deadline = time.monotonic() + WORK_SECONDS
+        deadline = time.monotonic() + self.work_seconds
         live = self.live
         if not self.over:
             try:
@@ -212,7 +213,7 @@ class Stage:
 
     def _rival_catches_up(self) -> None:
         """Play the run beside up to the same moment, as far as the work of one answer goes."""
-        rival, deadline = self.rival, time.monotonic() + WORK_SECONDS
+        rival, deadline = self.rival, time.monotonic() + self.work_seconds
         if not rival:
             return
         live = rival.live
@@ -244,8 +245,8 @@ class Stage:
             "firstEvent": min(known.events, len(self.events)),
             "events": self.events[known.events :],
             "forces": [
-                [title, None if until == math.inf else round(until, 1)]
-                for title, until in live.in_force()
+                [title, round(since, 1), None if until == math.inf else round(until, 1)]
+                for title, since, until in live.in_force()
             ],
             "rival": self._rival_data(known),
             "still": None if known.still else self._still(),

@@ -31,7 +31,7 @@ def test_play_runs_on_and_pause_holds(server: str, page: Page) -> None:
     expect(shown.root.locator(".kpi .value").first).to_have_text(re.compile(r"\d.*/s"))
     label = shown.root.locator(".node[data-id='application.product']").get_attribute("aria-label")
     assert "% busy" in (label or "")
-    expect(shown.root.locator("figcaption").first).to_contain_text(re.compile(r"P99 \d"))
+    expect(shown.root.locator(".timechart").first).to_contain_text(re.compile(r"P99 \d"))
     page.wait_for_timeout(900)
     assert shown.seconds() == before
     shown.button("One step").click()
