@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from engine import Scenario, Simulation
+from engine import Scenario, ScenarioError, Simulation
 from engine.program import Program
 from engine.theory import cache_flush, retry_storm
-from tests.truth.answer import Beside, Pair
+from tests.truth.answer import Beside, NotExpressibleError, Pair
 from tests.truth.bench import bench
 from tests.truth.case import Case
 from tests.truth.machine import SEED, begin, call, server, system
@@ -69,7 +69,10 @@ def layered(case: Case) -> dict[str, Any]:
         steps = [call(name, *steps)]
     services = {name: server(0, 200, care=care) for name in names}
     scenario = system(steps, 10.0, application={"hop": 0, "services": services})
-    run = dead(scenario, 10.0, f"application.{names[-1]}")
+    try:
+        run = dead(scenario, 10.0, f"application.{names[-1]}")
+    except ScenarioError as error:
+        raise NotExpressibleError(str(error)) from None
     run.advance_to(10.0)
     asked = attempts_at(run, f"application.{names[-1]}")
     return {"bottom_attempts_per_user_request": asked / int(run.plane.world.journeys["started"][0])}
