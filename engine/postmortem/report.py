@@ -96,8 +96,8 @@ class Postmortem(Frozen):
             return
         if found.ended_seconds is None:
             yield (
-                f"From {found.began_seconds:.1f} s on; when the run ended they had not been well for"
-                f" {self.objective.calm_seconds:g} s. Users were harmed for"
+                f"From {found.began_seconds:.1f} s on; when the run ended they had not been well"
+                f" for {self.objective.calm_seconds:g} s. Users were harmed for"
                 f" {found.harmed_seconds:.1f} s."
             )
         else:
