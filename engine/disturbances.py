@@ -48,6 +48,11 @@ class Disturbances:
         self.lasting: dict[int, list[Disturbance]] = {}
         self._handles = 0
 
+    @property
+    def any_ever(self) -> bool:
+        """Return whether anything has been disturbed in this run."""
+        return self._handles > 0
+
     def add(self, *disturbances: Disturbance) -> int:
         """Begin disturbances that end together; return their handle."""
         for disturbance in disturbances:

@@ -1,5 +1,6 @@
 """The data plane as the control plane sees it: advance it, read it, change it."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,6 +43,7 @@ class Plane(Room):
         self.gates = Gates(self.world)
         self.sizes = Scale(self)
         self.disturbances = Disturbances(self.world, program)
+        self._speeds: dict[int, dict[str, float]] = {}  # of each processor: who says what
         self._out: dict[int, set[str]] = {}  # of each pool: why balancers leave it alone
         self._owners = self.world.partitions["worker"].copy()  # what the program says
         self.assigned: dict[int, list[int]] = {}  # channel -> pools that its partitions go to
@@ -115,10 +117,15 @@ class Plane(Room):
         for index in range(first, first + count):
             self._call(launch, self.program.named[name], index, 0)
 
-    def set_speed(self, processor: int, speed: float) -> None:
-        """Let a processor go on at another speed; 0 is a standstill from which it goes on later."""
+    def set_speed(self, processor: int, speed: float, by: str = "") -> None:
+        """Let a processor go on at another speed; 0 is a standstill from which it goes on later.
+
+        Several may have a say, each under a name: their speeds are multiplied.
+        """
+        speeds = self._speeds.setdefault(processor, {})
+        speeds[by] = float(speed)
         self._room_on_agenda(1)
-        self._call(set_speed, processor, float(speed))
+        self._call(set_speed, processor, math.prod(speeds.values()))
 
     def assign(self, channel: int, owners: Sequence[int]) -> None:
         """Give a channel's partitions to its workers, by number; NOBODY's messages wait."""

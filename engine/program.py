@@ -353,7 +353,8 @@ class Program(Assembly):
         """Return the rows that `Plane.disturb` can disturb: time, look-ups, messages.
 
         Those of a station or a layer by name, of one kind (WAITING, WORKING, NETWORK), or whose
-        draws are called `what`, such as "cpu", "publish" or "read hop"; None: of any.
+        draws are called `what`, such as "cpu", "publish" or "read hop"; None: of any.  A time of
+        zero is no step, and so is not among them.
         """
         return [
             row

@@ -213,6 +213,7 @@ def warm_up() -> None:
         run.advance(1.0)
         run.change("application.replicas", run.scenario.application.replicas + 1)
         run.plane.set_rate(1.0)
+        run.plane.crash([])
         run.advance(1.0)
     (FOLDER / STAMP).touch()
 

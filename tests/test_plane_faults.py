@@ -457,3 +457,14 @@ def test_a_server_that_stands_still_does_not_answer() -> None:
     run.plane.set_speed(place.cpus + 1, 0.0)
     assert not run.plane.answers(place.first + 1)
     assert run.plane.answers(place.first)
+
+
+def test_a_pause_does_not_mend_a_slow_server() -> None:
+    """Speeds are multiplied: at a third of its speed, still, and at a third of it again."""
+    run = Simulation(shop(cpu="processor_sharing"))
+    cpu = run.plane.program.laid_out["server"].cpus
+    said = []
+    for speed, by in ((1 / 3, "fault"), (0.0, ""), (1.0, ""), (1.0, "fault")):
+        run.plane.set_speed(cpu, speed, by)
+        said.append(float(run.plane.world.processors["speed"][cpu]))
+    assert said == [pytest.approx(1 / 3), 0.0, pytest.approx(1 / 3), 1.0]
