@@ -108,7 +108,7 @@ class KillServer(OfService):
         """Refuse connections and reset those there are; the memory is lost."""
         place, indices, who = self.found(run)
         pools = [place.first + index for index in indices]
-        run.plane.shut(pools, refuses=True)
+        run.plane.shut(pools, refuses=True, reason="connection refused")
         cut = run.plane.crash(pools, "connection reset")
         for index in indices:
             run.scenario.application.sessions.lose_memory(run, self.name(run.scenario), index)
