@@ -144,6 +144,10 @@ edges = section(
         hash_by=st.sampled_from(["user", "key"]), max_fails=st.sampled_from([0, 0, 1, 3]),
         next_upstream=st.sampled_from([1, 1, 0, 2]), slow_start_seconds=st.sampled_from([0, 0, 1]),
         read_timeout_seconds=st.sampled_from([0.03, 60]), fail_timeout_seconds=st.just(0.3),
+        checks=section(on=seldom, interval_seconds=st.sampled_from([0.1, 0.5]),
+                       timeout_seconds=st.sampled_from([0.01, 0.2]), fall=st.integers(1, 3),
+                       rise=st.integers(1, 2), cpu_time=times,
+                       panic_percent=st.sampled_from([0, 50])),
         canary=section(share=st.sampled_from([0, 0, 0.3]), error_rate=st.just(0.2),
                        latency_factor=st.just(2.0))),
 )  # fmt: skip
@@ -193,6 +197,18 @@ applications = section(
             at_seconds=st.sampled_from([0, 0.5]),
             surge=st.sampled_from([0, 0.25]),
             start_seconds=st.sampled_from([0.1, 0.4]),
+        )
+    ),
+    autoscaler=some(
+        section(
+            on=st.just(value=True),
+            mode=st.sampled_from(["hpa", "simple", "scheduled"]),
+            schedule=st.just([{"at_seconds": 0.6, "replicas": 3}]),
+            sync_seconds=st.just(1),
+            startup_seconds=st.sampled_from([0, 0.4]),
+            cooldown_seconds=st.just(0),
+            min_replicas=st.just(1),
+            max_replicas=st.integers(1, 6),
         )
     ),
     services=st.fixed_dictionaries(dict.fromkeys(SERVICES, services)),
@@ -252,6 +268,16 @@ queues = section(
     tries=section(attempts=st.integers(1, 3), base_ms=st.sampled_from([0, 20])),
     outbox=section(on=st.booleans(), poll_ms=st.sampled_from([0, 200])),
     rebalance=section(at_seconds=st.sampled_from([0, 0.5]), pause_seconds=st.just(0.3)),
+    autoscaler=some(
+        section(
+            on=st.just(value=True),
+            add_above=st.just(2),
+            remove_below=st.just(1),
+            sync_seconds=st.just(1),
+            cooldown_seconds=st.just(0),
+            startup_seconds=st.sampled_from([0, 0.3]),
+        )
+    ),
     kinds=st.fixed_dictionaries(dict.fromkeys(KINDS, workers)),
 )
 databases = section(
