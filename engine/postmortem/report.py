@@ -96,8 +96,9 @@ class Postmortem(Frozen):
             return
         if found.ended_seconds is None:
             yield (
-                f"From {found.began_seconds:.1f} s on; it was not over when the run ended, nor"
-                f" could it be said to be over. Users were harmed for {found.harmed_seconds:.1f} s."
+                f"From {found.began_seconds:.1f} s on; when the run ended they had not been well"
+                f" for {self.objective.calm_seconds:g} s. Users were harmed for"
+                f" {found.harmed_seconds:.1f} s."
             )
         else:
             yield (
