@@ -57,6 +57,7 @@ class Scrape(NamedTuple):
     bins: np.ndarray  # where the flattened histograms have grown: of stays, then of all latency
     counts: np.ndarray  # by how much
     gauges: dict[tuple[str, str], float]  # (name, station) -> what a component says of itself
+    loads: dict[tuple[str, int, int | None], tuple[float, float]]  # worked out when asked for
 
 
 class AlertNote(NamedTuple):
@@ -130,7 +131,6 @@ class Recorder:
         self.baseline = self._baseline()
         self._seen = Exposed.of(self.plane)
         self._histograms = self._all_histograms()
-        self._grown = np.zeros_like(self._histograms)
 
     def snapshot(self) -> None:
         """Note all counters, and the latency quantiles of the window that ends now."""
@@ -142,7 +142,7 @@ class Recorder:
     def scrape(self) -> None:
         """Note what a scrape sees; old ones are dropped, as retention does."""
         before, after = self._seen, Exposed.of(self.plane)
-        bins = self._bins_grown()
+        bins, counts = self._bins_grown()
         pools, channels = self.plane.world.pools, self.plane.world.channels
         self.scrapes.append(
             Scrape(
@@ -167,8 +167,9 @@ class Recorder:
                 hits=after.hits - before.hits,
                 queued=channels["waiting"].copy(),
                 bins=bins.astype(np.int32),
-                counts=self._grown[bins].astype(np.int32),
+                counts=counts.astype(np.int32),
                 gauges={place: float(read()) for place, read in self.gauges.items()},
+                loads={},
             )
         )
         del self.scrapes[:-SCRAPES_KEPT]
@@ -179,15 +180,18 @@ class Recorder:
         world = self.plane.world
         return np.concatenate([world.stays.ravel(), world.latency.sum(axis=0)])
 
-    def _bins_grown(self) -> np.ndarray:
-        """Return where histograms have grown since this was asked last; `_grown` says how much."""
-        world, known, grown = self.plane.world, self._histograms, self._grown
-        split = len(known) - BINS
-        np.subtract(world.stays.ravel(), known[:split], out=grown[:split])
-        np.subtract(world.latency.sum(axis=0), known[split:], out=grown[split:])
-        bins = np.flatnonzero(grown)
-        known[bins] += grown[bins]
-        return bins
+    def _bins_grown(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return where histograms have grown since this was asked last, and by how much."""
+        world, known = self.plane.world, self._histograms
+        stays, latency = world.stays.ravel(), world.latency.sum(axis=0)
+        split = len(stays)
+        places = np.flatnonzero(stays != known[:split])
+        last = np.flatnonzero(latency != known[split:])
+        bins = np.concatenate([places, split + last])
+        now = np.concatenate([stays[places], latency[last]])
+        grown = now - known[bins]
+        known[bins] = now
+        return bins, grown
 
     def note_alert(
         self, kind: str, title: str, station: str, severity: str, value: float, since: float
