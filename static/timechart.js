@@ -313,7 +313,10 @@ function moveCursor(chart) {
   const share = (page.moment - first) / (last - first);
   const seen = page.moment !== null && share >= 0 && share <= 1;
   chart.line.style.display = seen ? '' : 'none';
-  if (seen) chart.line.style.transform = `translateX(${share * chart.drawing.over.clientWidth}px)`;
+  if (!seen) return;
+  // Asking an element for its width would lay out the page in every picture.
+  const width = chart.drawing.bbox.width / devicePixelRatio;
+  chart.line.style.transform = `translateX(${share * width}px)`;
 }
 
 // What all lines come to where the pointer is.

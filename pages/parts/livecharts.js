@@ -41,6 +41,7 @@ const CHARTS = [
   {
     title: 'Servers',
     unit: '',
+    counts: true,
     help: 'How many servers of each layer are in service',
     lines: layerLines((row, layer) => row[9][layer]),
   },
@@ -48,6 +49,7 @@ const CHARTS = [
 
 function layerLines(of) {
   return [2, 3, 4, 5].map((layer) => ({
+    layer,
     name: SHORT[layer],
     colour: `var(--layer-${LAYER_NAMES[layer]})`,
     main: true,
@@ -84,8 +86,11 @@ function buildCharts(view) {
 // What is drawn: this run's lines, then dashed those of the run beside, as far as they have been shown.
 function specOf(view, chart) {
   const { kind } = chart;
-  const own = kind.lines.map((line) => ({ ...line, dash: 'solid', width: line.main ? 1.7 : 1.3 }));
-  const others = view.film.rival ? kind.lines.filter(({ main }) => main) : [];
+  const { nodes } = view.film.still;
+  const there = kind.lines.filter((line) =>
+    line.layer === undefined || nodes.some(({ layer, serves }) => serves && layer === line.layer));
+  const own = there.map((line) => ({ ...line, dash: 'solid', width: line.main ? 1.7 : 1.3 }));
+  const others = view.film.rival ? there.filter(({ main }) => main) : [];
   const beside = others.map((line) => ({
     ...line, name: `${line.name}, what if`, dash: 'dashed', width: 1.3, fill: false,
   }));
@@ -139,9 +144,17 @@ function growCharts(view, { all = false } = {}) {
   for (const chart of rest) chart.stale = true;
   for (const chart of all ? view.charts : waiting.slice(0, 1)) {
     chart.stale = false;
+    if (chart.kind.counts) wholeScale(chart);
     chart.drawn.drawing.setData(chart.data);
   }
   if (first) view.charts.push(view.charts.shift()); // whose turn it is next
+}
+
+// Whole numbers on the scale, and room above the highest line.
+function wholeScale({ data, spec }) {
+  const highest = Math.max(1, ...data.slice(1).map((column) => column.at(-1) ?? 0), (spec.top ?? 1) - 1);
+  spec.step = Math.ceil(highest / 4);
+  spec.top = (Math.floor(highest / spec.step) + 1) * spec.step;
 }
 
 // Add what has been shown since to a chart's columns; return whether there was anything.
@@ -179,7 +192,7 @@ function markCharts(view) {
     let last = -Infinity;
     chart.marks.replaceChildren(...shown.map(({ at, mark, text }) => {
       const share = at / view.span;
-      const crowded = share - last < 0.04;
+      const crowded = share - last < 0.06;
       if (!crowded) last = share;
       const line = make('i', { textContent: crowded ? '' : mark.glyph });
       line.style.left = `${100 * share}%`;
