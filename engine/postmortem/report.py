@@ -57,6 +57,7 @@ class Postmortem(Frozen):
     seed: int
     seconds: float  # simulated
     objective: Objective
+    failed: int  # requests, whether anybody was harmed or not
     timeline: tuple[Moment, ...]
     cause: Cause | None
     impact: Impact | None
@@ -92,7 +93,8 @@ class Postmortem(Frozen):
     def _felt(self) -> Iterator[str]:
         found = self.impact
         if found is None:
-            yield "Nobody was harmed."
+            few = f": {self.failed:,} requests failed, too few at a time" if self.failed else ""
+            yield f"Nobody was harmed{few}."
             return
         if found.ended_seconds is None:
             yield (
@@ -201,6 +203,7 @@ def postmortem(
         seed=result.seed,
         seconds=result.summary.simulated_seconds,
         objective=promised,
+        failed=result.summary.failed,
         timeline=tuple(_timeline(result)),
         cause=cause,
         impact=found,
