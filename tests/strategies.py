@@ -314,6 +314,18 @@ watchers = section(
     traces=st.booleans(),
     sampling=st.sampled_from(["tail", "head"]),
     cpu_overhead=st.sampled_from([0, 0.1]),
+    alerts=section(
+        on=st.booleans(),
+        evaluation_seconds=st.sampled_from([0.3, 1]),
+        rules=st.sampled_from(
+            [
+                {},
+                {"errors": {"window_seconds": 2, "for_seconds": 0.5, "threshold": 0}},
+                {"cpu": {"window_seconds": None, "threshold": 0.1, "for_seconds": 0}},
+                {"lines": {"metric": "waiting", "station": "*.*", "keep_firing_seconds": 1}},
+            ]
+        ),
+    ),
 )
 datasets = st.fixed_dictionaries(
     dict.fromkeys(
