@@ -37,8 +37,8 @@ class Measured:
             self._windows.append(plane.world.window.astype(np.int32))
         self._scrapes = list(recorder.scrapes)
         self._events = list(recorder.events)
-        self._alerts = list(recorder.alerts)
         self._tallies = dict(recorder.tallies)
+        self._alerts = list(recorder.alerts)
         self._paid = {station: list(counts) for station, counts in recorder.paid.items()}
         self._latency = plane.world.latency - self._base.latency
         self._shares = plane.world.shares - self._base.shares

@@ -126,7 +126,8 @@ def clients(arrivals: st.SearchStrategy[str]) -> st.SearchStrategy[Tree]:
 edges = section(
     enabled=layer_on,
     dns=section(on=layer_on, lookup=times, ttl_seconds=st.sampled_from([0, 0.5, 60]),
-                resolvers=st.sampled_from([1, 20]), detection_seconds=st.just(0.3)),
+                resolvers=st.sampled_from([1, 20]), detection_seconds=st.just(0.3),
+                failover=seldom),
     tls=section(on=seldom, version=st.sampled_from(["tls1.3", "tls1.2", "quic", "none"]),
                 new_connections=st.sampled_from([0, 0.3, 1])),
     waf=section(on=seldom, inspection=times, blocked_share=st.sampled_from([0, 0.2])),
@@ -238,6 +239,8 @@ caches = section(
     negative=st.booleans(),
     write_policy=st.sampled_from(["invalidate", "through", "around", "behind"]),
     flush_at_seconds=some(st.sampled_from([0.5, 1.9])),
+    bypass=section(on=st.booleans(), timeout_ms=st.sampled_from([5, 100])),
+    warm_up=section(keys_per_second=st.sampled_from([0, 50])),
     buffer=section(flush_seconds=st.sampled_from([0.2, 1.0]), batch=st.sampled_from([1, 10])),
 )
 workers = section(
@@ -301,6 +304,8 @@ databases = section(
     pool_timeout_ms=st.sampled_from([5, 60]),
     standby=section(synchronous=st.integers(1, 2), hop=some(times), flush=some(times),
                     outage_at_seconds=st.sampled_from([0, 0.6]), outage_seconds=st.just(0.5)),
+    failover=section(on=st.booleans(), check_every_seconds=st.just(0.2), failures=st.just(2),
+                     promotion_seconds=st.just(0.1), rebuild_seconds=st.just(0.5)),
     quorum=section(n=st.integers(1, 3), r=st.integers(1, 3), w=st.integers(1, 3)),
     locks=section(think=times, attempts=st.integers(1, 3), backoff_ms=st.sampled_from([0, 5])),
     tiers=section(on=st.booleans(), warm_time=times, cold_time=times, spindles=st.integers(1, 3)),
