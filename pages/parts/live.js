@@ -9,6 +9,7 @@ const LATE_MS = 4000; // an answer that takes longer is asked for again
 const LEAD = { least: 0.5, most: 3 }; // seconds of playing that lie ready; answers take as long
 const FETCH = 0.8; // seconds of playing that an answer brings besides
 const LONGEST = 0.1; // seconds; after a pause of the tab, nothing leaps
+const PICTURE_MS = 90; // between two pictures of the map's numbers: nobody reads faster
 const LATEST = 5; // frames that decide whether a key number is flagged
 const views = new WeakMap();
 // What has been heard of runs, and how they were watched.  It outlives a re-mount.
@@ -151,7 +152,9 @@ function goTo(view, seconds) {
   film.edge = view.edge = Math.max(film.edge, film.moment);
   const frame = Math.max(0, Math.ceil(film.moment / film.frame - 1e-6) - 1);
   const row = film.rows[frame];
-  if (row && frame !== view.frame) {
+  const now = performance.now();
+  if (row && frame !== view.frame && (!film.playing || now - view.shown > PICTURE_MS)) {
+    view.shown = now;
     showServers(view, row[15]);
     showFrame(view, frame);
     showNumbers(view, frame);
@@ -299,6 +302,7 @@ function play(view, playing) {
   view.begin.hidden = film.begun;
   if (playing && film.over && film.moment >= available(film) - 1e-6) goTo(view, 0);
   view.before = null;
+  if (!playing && view.data) goTo(view, film.moment); // what was left out while it played
   if (playing && !view.asked) ask(view);
 }
 
@@ -415,6 +419,8 @@ function mount(parentElement) {
     moment: 0,
     edge: 0,
     frame: -1,
+    shown: 0,
+    charted: 0,
   };
   view.pen = view.canvas.getContext('2d');
   view.begin.querySelector('span').textContent = 'Press play, then break something.';

@@ -6,6 +6,7 @@ const SHORT = ['people', 'edge', 'app', 'cache', 'workers', 'data', 'watch'];
 const LAYER_NAMES = [
   'client', 'edge', 'application', 'cache', 'asynchronous', 'data', 'observability',
 ];
+const CHART_MS = 40; // between two drawings of a chart
 const LINES_MAX = 60; // marks drawn in a chart; the log has them all
 
 // `of` reads a line's value off a row; `main` lines are drawn of the run beside too.
@@ -136,18 +137,22 @@ function changeLines(view) {
   growCharts(view, { all: true });
 }
 
-// Bring the charts to the newest moment that has been shown: one a picture, so that none is late.
+// Bring the charts to the newest moment that has been shown: while it plays one after the other, so
+// that no picture is late.
 function growCharts(view, { all = false } = {}) {
+  const now = performance.now();
+  const { playing } = view.film;
+  if (!all && playing && now - view.charted < CHART_MS) return;
+  view.charted = now;
   const shown = Math.floor(view.edge / view.film.frame + 1e-6);
-  const waiting = view.charts.filter((chart) => fill(view, chart, shown) || chart.stale);
-  const [first, ...rest] = all ? [] : waiting;
-  for (const chart of rest) chart.stale = true;
-  for (const chart of all ? view.charts : waiting.slice(0, 1)) {
+  for (const chart of view.charts) chart.stale = fill(view, chart, shown) || chart.stale || all;
+  const waiting = view.charts.filter(({ stale }) => stale);
+  for (const chart of playing && !all ? waiting.slice(0, 1) : waiting) {
     chart.stale = false;
     if (chart.kind.counts) wholeScale(chart);
     chart.drawn.drawing.setData(chart.data);
   }
-  if (first) view.charts.push(view.charts.shift()); // whose turn it is next
+  view.charts.push(view.charts.shift()); // another comes first next time
 }
 
 // Whole numbers on the scale, and room above the highest line.
