@@ -222,7 +222,8 @@ def seconds_of(scenario: Scenario, seed: int, until: int) -> Seconds:
 def recovery(shares: np.ndarray) -> float | None:
     """Return after how many seconds the load is answered, for `IN_A_ROW` of them in a row.
 
-    Seconds are noisy: so much of each, `WELL`, is enough.
+    Cases do not say how they tell; seconds are noisy, so `WELL` of each is enough.  By hand: a
+    line of B is down to what one time-out sees after (B - capacity) / (capacity - attempts).
     """
     well = np.convolve(shares >= WELL, np.ones(IN_A_ROW), "valid") > IN_A_ROW - 0.5
     return float(np.argmax(well)) if well.any() else None
