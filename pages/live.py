@@ -3,11 +3,14 @@
 import streamlit as st
 
 from engine import ScenarioError
-from pages.parts import live
+from pages.parts import live, state
 from pages.parts.frame import through_the_door
 
 through_the_door()
 try:
-    live.play(live.stage())
+    stage = live.stage()
+    for line in state.link_problems(stage.id):
+        st.warning(line, icon="⚠️")
+    live.play(stage)
 except ScenarioError as error:
     st.warning(f"{error}.  Move the slider back, and the run can begin.", icon="⚠️")

@@ -29,7 +29,7 @@ def enter() -> Run:
     """Return the run that this session looks at; the first line of every page that shows one."""
     through_the_door()
     run, problem = state.current()
-    for line in (problem, *state.link_problems(run)):
+    for line in (problem, *state.link_problems(run.id)):
         if line:
             st.warning(line, icon="⚠️")
     return run

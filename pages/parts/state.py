@@ -362,12 +362,12 @@ def note_link() -> None:
         st.session_state[_LINK] = ("", found)
 
 
-def link_problems(run: Run) -> list[str]:
-    """Return what was wrong with the link, for as long as nothing else has been chosen."""
+def link_problems(shown: str) -> list[str]:
+    """Return what was wrong with the link, as long as the run of this id is the first shown."""
     run_id, lines = st.session_state.get(_LINK, ("", []))
     if not run_id:
-        st.session_state[_LINK] = (run_id := run.id, lines)
-    return list(lines) if run_id == run.id else []
+        st.session_state[_LINK] = (run_id := shown, lines)
+    return list(lines) if run_id == shown else []
 
 
 def _misfit(scenario: Scenario, knob: Knob, text: str) -> str:

@@ -84,6 +84,15 @@ def test_a_slider_acts_at_its_moment(server: str, page: Page) -> None:
     assert shown.run == run
 
 
+def test_junk_in_a_link_gets_one_clear_line(server: str, page: Page) -> None:
+    """A mistyped link is no reason for a traceback, nor for silence."""
+    shown = LivePage(page).open(server, "/live?application.replicas=99999")
+    told = page.get_by_test_id("stAlert")
+    expect(told).to_have_count(1)
+    expect(told).to_contain_text("application.replicas is 99999")
+    shown.play_until(3)
+
+
 def test_scrubbing_back_shows_what_was(server: str, page: Page) -> None:
     """What went by too fast must be there to be looked at again; play goes on from there."""
     shown = LivePage(page).open(server).play_until(30).pause()

@@ -1,6 +1,7 @@
 """What the browser asks of a live run, and what it gets: nothing is lost, nothing is done twice."""
 
 import json
+import time
 from typing import Any
 
 from engine import load
@@ -87,6 +88,24 @@ def test_the_run_beside_hears_of_what_is_done_later() -> None:
     assert found.rival.live.run.scenario.client.requests_per_second == 90.0
     assert len(answer["rival"]["rows"]) == 8
     assert "App servers 5" in answer["rival"]["label"]
+
+
+def test_the_post_mortem_is_written_beside() -> None:
+    """What is known at once is said at once; why, and what would have helped, when it is known."""
+    found = stage()
+    spike = {"do": "inject", "fault": {"do": "traffic_spike", "factor": 60, "length_seconds": 10}}
+    ask(found, 20.0)
+    ask(found, 40.0, spike)
+    answer = ask(found, 60.0, {"do": "finish"}, {"do": "finish"})
+    assert answer["over"]
+    assert answer["writing"]
+    assert ["head", "What people saw"] in answer["report"]
+    deadline = time.monotonic() + 120
+    while answer["writing"] and time.monotonic() < deadline:
+        time.sleep(0.2)
+        answer = ask(found, 60.0)
+    assert ["head", "First cause"] in answer["report"]
+    assert ["head", "What would have prevented it"] in answer["report"]
 
 
 def test_a_story_keeps_its_length_and_all_else_goes_on_for_half_an_hour() -> None:
