@@ -1,4 +1,4 @@
-"""The command line: run, faults, presets, validate, schema, reference, warm-up."""
+"""The command line: run, postmortem, faults, presets, validate, schema, reference, warm-up."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from engine import ScenarioError, catalogue, load, presets, ready, simulate, warm_up
+from engine.postmortem import RERUNS, postmortem
 from engine.reading import values
 from engine.reference import reference
 from engine.scenario import Scenario
@@ -42,6 +43,38 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(required=True, metavar="command")
     run = commands.add_parser("run", help="simulate a preset or a file and print a summary")
+    _asks(run)
+    run.add_argument(
+        "--json", metavar="FILE", help="write all figures to a file; - for standard output"
+    )
+    run.set_defaults(do=_run)
+    after = commands.add_parser(
+        "postmortem", help="simulate, and say what happened, why, and what would have helped"
+    )
+    _asks(after)
+    after.add_argument(
+        "--reruns", type=int, default=RERUNS, help=f"at most so many runs; default: {RERUNS}"
+    )
+    after.set_defaults(do=_postmortem)
+    faults = commands.add_parser("faults", help="list what can go wrong")
+    faults.add_argument("scenario", nargs="?", default="amazon", help="default: amazon")
+    faults.set_defaults(do=_faults)
+    commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
+    check = commands.add_parser("validate", help="check a scenario file")
+    check.add_argument("scenario")
+    check.set_defaults(do=_validate)
+    commands.add_parser("schema", help="print the JSON schema of a scenario").set_defaults(
+        do=_schema
+    )
+    commands.add_parser("reference", help="print the component reference").set_defaults(
+        do=_reference
+    )
+    commands.add_parser("warm-up", help="compile the kernel once").set_defaults(do=_warm_up)
+    return top
+
+
+def _asks(run: argparse.ArgumentParser) -> None:
+    """Add what says which run is meant."""
     run.add_argument("scenario", help="a preset's name or a path to YAML or JSON")
     run.add_argument("--seed", type=int, default=7, help="default: 7")
     run.add_argument(
@@ -61,25 +94,6 @@ def parser() -> argparse.ArgumentParser:
         help="let something go wrong, such as 'kill_server at=30 for=60 service=product';"
         " may be repeated",
     )
-    run.add_argument(
-        "--json", metavar="FILE", help="write all figures to a file; - for standard output"
-    )
-    run.set_defaults(do=_run)
-    faults = commands.add_parser("faults", help="list what can go wrong")
-    faults.add_argument("scenario", nargs="?", default="amazon", help="default: amazon")
-    faults.set_defaults(do=_faults)
-    commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
-    check = commands.add_parser("validate", help="check a scenario file")
-    check.add_argument("scenario")
-    check.set_defaults(do=_validate)
-    commands.add_parser("schema", help="print the JSON schema of a scenario").set_defaults(
-        do=_schema
-    )
-    commands.add_parser("reference", help="print the component reference").set_defaults(
-        do=_reference
-    )
-    commands.add_parser("warm-up", help="compile the kernel once").set_defaults(do=_warm_up)
-    return top
 
 
 def change(text: str) -> tuple[str, Any]:
@@ -135,7 +149,8 @@ def figures(result: Result) -> dict[str, Any]:
     }
 
 
-def _run(options: argparse.Namespace) -> int:
+def _played(options: argparse.Namespace) -> Result:
+    """Return what comes out of the run that is meant."""
     scenario = load(options.scenario).change(dict(change(text) for text in options.changes))
     if options.faults:
         planned = scenario.model_dump(mode="json")["faults"]
@@ -143,7 +158,20 @@ def _run(options: argparse.Namespace) -> int:
     if not ready():
         print("Compiling the simulator, once: about a minute …", file=sys.stderr)
         warm_up()
-    result = simulate(scenario, options.seed)
+    return simulate(scenario, options.seed)
+
+
+def _postmortem(options: argparse.Namespace) -> None:
+    result = _played(options)
+
+    def tell(done: int, total: int, what: str) -> None:
+        print(f"  {done + 1} of {total}: {what}", file=sys.stderr)
+
+    print(postmortem(result, reruns=options.reruns, progress=tell).text(), end="")
+
+
+def _run(options: argparse.Namespace) -> int:
+    result = _played(options)
     if options.json != "-":
         print(readable(result))
     if options.json:
@@ -214,7 +242,7 @@ def _faults(options: argparse.Namespace) -> None:
 
 def _presets(options: argparse.Namespace) -> None:
     for name, info in presets().items():
-        print(f"{name:12} {info.title}. {info.blurb}")
+        print(f"{name:22} {info.title}. {info.blurb}")
 
 
 def _validate(options: argparse.Namespace) -> None:

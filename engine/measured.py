@@ -38,8 +38,8 @@ class Measured:
         self._scrapes = list(recorder.scrapes)
         self._events = list(recorder.events)
         self._tallies = dict(recorder.tallies)
-        self._paid = {station: list(counts) for station, counts in recorder.paid.items()}
         self._alerts = list(recorder.alerts)
+        self._paid = {station: list(counts) for station, counts in recorder.paid.items()}
         self._latency = plane.world.latency - self._base.latency
         self._shares = plane.world.shares - self._base.shares
         self._waits = plane.world.waits - self._base.waits
@@ -277,20 +277,17 @@ class Measured:
         """Return what the run costs an hour: of what was scaled, the mean number over time."""
         lines = self.scenario.bill()
         return [
-            line.model_copy(update={"quantity": self._mean_paid(self._paid[line.station], line)})
+            line.model_copy(update={"quantity": self._mean_paid(line.station)})
             if line.station in self._paid
             else line
             for line in lines
         ]
 
-    def _mean_paid(self, counts: list[tuple[float, int]], line: Line) -> float:
-        """Return the time mean of how many were paid for while measuring.
-
-        Before the first count there were as many as the scenario says.
-        """
-        begin, end = self._base.counters.time, self._end.time
-        times = np.array([-np.inf, *(time for time, _ in counts), np.inf]).clip(begin, end)
-        held = np.array([line.quantity, *(count for _, count in counts)])
+    def _mean_paid(self, station: str) -> float:
+        """Return the time mean of how many servers were paid for while measuring."""
+        counts, begin, end = self._paid[station], self._base.counters.time, self._end.time
+        times = np.array([*(time for time, _ in counts), np.inf]).clip(begin, end)
+        held = np.array([count for _, count in counts])
         return float(np.diff(times) @ held / self.measured_seconds)
 
     def _hit_ratio(self, name: str) -> float | None:

@@ -156,7 +156,7 @@ class Metrics:
         row = BINS * (len(self._recorder.plane.world.stays) if place is None else place.meter)
         counts = np.zeros(BINS, np.int64)
         for scrape in self._within(window, end):
-            low, high = np.searchsorted(scrape.bins, (row, row + BINS))
+            low, high = scrape.bins.searchsorted(row), scrape.bins.searchsorted(row + BINS)
             counts[scrape.bins[low:high] - row] += scrape.counts[low:high]
         return float(quantiles(counts, (QUANTILE[name],))[0])
 
@@ -197,19 +197,10 @@ class Metrics:
         return hits / gets if gets else math.nan
 
     def _lag(self, name: str, place: Station | None, window: float | None, end: int) -> float:
-        """How far replicas are behind, in the mean; what a component says of it goes first."""
-        data = self._recorder.scenario.data
-        if place is None:
-            told = [
-                value
-                for (gauge, _), value in self._recorder.scrapes[end - 1].gauges.items()
-                if gauge == "replica_lag_seconds"
-            ]
-            if told:
-                return max(told)
-        if "data.replicas" not in self._stations or (place and place.name != "data.replicas"):
-            return math.nan
-        return data.lag.mean_ms / 1e3
+        """How far replicas are behind, in the mean: a component says it of itself."""
+        gauges = self._recorder.scrapes[end - 1].gauges
+        told = [value for (gauge, _), value in gauges.items() if gauge == name]
+        return max(told) if told and place is None else math.nan
 
     def _up(self, name: str, place: Station | None, window: float | None, end: int) -> float:
         """How many servers are alive and not marked down."""
@@ -228,17 +219,26 @@ def _busy(
     A server counts while it is in use and not shut: a dead one has no metrics.  NaN: none was.
     """
     busy = could = 0.0
+    key = place.name, kind[0], server
     for scrape in scrapes:
-        count = scrape.instances.get(place.name, 0)
-        known = place.pools  # as they are now; servers that came or went stand side by side
-        if count != len(known):
-            known = list(range(known[0], known[0] + count))
-        threads = np.array(known if server is None else known[server : server + 1], np.int64)
-        alive = scrape.slots[threads] > 0
-        pools = (threads + (kind[0] - place.pools[0]))[alive]
-        busy += float(scrape.busy_seconds[pools].sum())
-        could += float(scrape.slots[pools].sum()) * scrape.seconds
+        if key not in scrape.loads:  # it is asked for as long as windows reach back to it
+            scrape.loads[key] = _load(place, kind, scrape, server)
+        busy += scrape.loads[key][0]
+        could += scrape.loads[key][1]
     return busy / could if could else math.nan
+
+
+def _load(
+    place: Station, kind: list[int], scrape: Scrape, server: int | None
+) -> tuple[float, float]:
+    """Return the seconds that slots of `kind` were busy before a scrape, and could have been."""
+    count, known = scrape.instances.get(place.name, 0), place.pools
+    if count != len(known):  # servers that came or went since stand side by side
+        known = list(range(known[0], known[0] + count))
+    threads = np.array(known if server is None else known[server : server + 1], np.int64)
+    pools = threads[scrape.slots[threads] > 0] + (kind[0] - place.pools[0])
+    could = float(scrape.slots[pools].sum()) * scrape.seconds
+    return float(scrape.busy_seconds[pools].sum()), could
 
 
 def _time(scrape: Scrape) -> float:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.record import AlertNote
 
 CAUSES = ("fault", "change", "deploy", "outage", "region", "breakdown")  # kinds of events
+LOOK_BACK_SECONDS = 600.0  # who is on call looks no further for a cause
 COLUMNS = [
     "alert",
     "station",
@@ -66,14 +67,19 @@ def on_call(
 ) -> pd.DataFrame:
     """Return a row an incident; times are seconds since the start, NaN where there is none yet.
 
-    The cause is the last event before it of a kind that can be one, which is what somebody on
-    call would look at first; `detected_after_s` counts from there, `fired_after_s` from when the
-    alert began to wait, `resolved_after_s` from when it fired.  What users saw is from when the
-    alert began to wait to when it was resolved, from the windows of the time series.
+    The cause is the last event in the ten minutes before it of a kind that can be one, which is
+    what somebody on call would look at first.  `detected_after_s` counts from there,
+    `fired_after_s` from when the alert began to wait, `resolved_after_s` from when it fired.  What
+    users saw is from when it began to wait to when it was resolved, from the windows of the
+    time series.
     """
     rows = []
     for incident in incidents(notes):
-        known = [event for event in events if event[1] in CAUSES and event[0] <= incident.pending]
+        known = [
+            event
+            for event in events
+            if event[1] in CAUSES and 0 <= incident.pending - event[0] <= LOOK_BACK_SECONDS
+        ]
         at, _, _, text = known[-1] if known else (math.nan, "", "", "")
         end = incident.resolved
         rows.append(

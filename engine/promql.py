@@ -88,6 +88,8 @@ def extrapolated(
     where the counter would have been 0.
     """
     seen = last - first[0]
+    if seen <= 0:
+        return math.nan
     gap = seen / (count - 1)
     to_start, to_end = first[0] - (at - window), at - last
     if to_start >= gap * REACH:

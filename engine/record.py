@@ -76,6 +76,7 @@ class Scrape(NamedTuple):
     bins: np.ndarray  # where the flattened histograms have grown: of stays, then of all latency
     counts: np.ndarray  # by how much
     gauges: dict[tuple[str, str], float]  # (name, station) -> what a component says of itself
+    loads: dict[tuple[str, int, int | None], tuple[float, float]]  # worked out when asked for
 
 
 class AlertNote(NamedTuple):
@@ -146,10 +147,10 @@ class Recorder:
         self.alerts: list[AlertNote] = []
         self.gauges: dict[tuple[str, str], Callable[[], float]] = {}  # read at every scrape
         self.paid: dict[str, list[tuple[float, int]]] = {}  # station -> (since when, how many)
+        self._began = {name: each.instances for name, each in plane.program.stations.items()}
         self.baseline = self._baseline()
         self._seen = Exposed.of(self.plane)
         self._histograms = self._all_histograms()
-        self._grown = np.zeros_like(self._histograms)
 
     def snapshot(self) -> None:
         """Note all counters, and the latency quantiles of the window that ends now."""
@@ -161,7 +162,7 @@ class Recorder:
     def scrape(self) -> None:
         """Note what a scrape sees; old ones are dropped, as retention does."""
         before, after = self._seen, Exposed.of(self.plane)
-        bins = self._bins_grown()
+        bins, counts = self._bins_grown()
         pools, channels = self.plane.world.pools, self.plane.world.channels
         self.scrapes.append(
             Scrape(
@@ -186,8 +187,9 @@ class Recorder:
                 hits=after.hits - before.hits,
                 queued=channels["waiting"].copy(),
                 bins=bins.astype(np.int32),
-                counts=self._grown[bins].astype(np.int32),
+                counts=counts.astype(np.int32),
                 gauges={place: float(read()) for place, read in self.gauges.items()},
+                loads={},
             )
         )
         del self.scrapes[:-SCRAPES_KEPT]
@@ -198,21 +200,18 @@ class Recorder:
         world = self.plane.world
         return np.concatenate([world.stays.ravel(), world.latency.sum(axis=0)])
 
-    def _bins_grown(self) -> np.ndarray:
-        """Return where histograms have grown since this was asked last; `_grown` says how much."""
-        world, known, grown = self.plane.world, self._histograms, self._grown
-        split = len(known) - BINS
-        np.subtract(world.stays.ravel(), known[:split], out=grown[:split])
-        np.subtract(world.latency.sum(axis=0), known[split:], out=grown[split:])
-        bins = np.flatnonzero(grown)
-        known[bins] += grown[bins]
-        return bins
-
-    def pay(self, station: str, count: int) -> None:
-        """Note that so many servers of a station are paid for from now on."""
-        known = self.paid.setdefault(station, [])
-        if not known or known[-1][1] != count:
-            known.append((self.plane.now, count))
+    def _bins_grown(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return where histograms have grown since this was asked last, and by how much."""
+        world, known = self.plane.world, self._histograms
+        stays, latency = world.stays.ravel(), world.latency.sum(axis=0)
+        split = len(stays)
+        places = np.flatnonzero(stays != known[:split])
+        last = np.flatnonzero(latency != known[split:])
+        bins = np.concatenate([places, split + last])
+        now = np.concatenate([stays[places], latency[last]])
+        grown = now - known[bins]
+        known[bins] = now
+        return bins, grown
 
     def note_alert(
         self, kind: str, title: str, station: str, severity: str, value: float, since: float
@@ -220,6 +219,12 @@ class Recorder:
         """Note what has become of an alert."""
         now = self.plane.now
         self.alerts.append(AlertNote(now, kind, title, station, severity, value, since))
+
+    def pay(self, station: str, count: int) -> None:
+        """Note that so many servers of a station are paid for from now on."""
+        known = self.paid.setdefault(station, [(0.0, self._began.get(station, count))])
+        if known[-1][1] != count:
+            known.append((self.plane.now, count))
 
     def start_measuring(self) -> None:
         """Leave out of all figures what has happened so far."""

@@ -94,7 +94,6 @@ class Simulation(ControlPlane):
 
     def change_all(self, changes: Mapping[str, Any]) -> None:
         """Turn several knobs at once."""
-        self._be_here()
         self.timeline.change(changes)
 
     def inject(self, fault: Fault | Mapping[str, Any]) -> Fault:
@@ -103,12 +102,10 @@ class Simulation(ControlPlane):
         Raises ScenarioError in one line if that cannot be: a part that is off or does not exist,
         what is down already, or will be by plan.  The run goes on either way.
         """
-        self._be_here()
         return self.timeline.inject(parse_fault(fault))
 
     def mend(self, number: int) -> None:
         """End the `number`-th of `timeline.in_force` now, from 0 on."""
-        self._be_here()
         self.timeline.mend(number)
 
     def recorded(self) -> Scenario:
@@ -117,10 +114,6 @@ class Simulation(ControlPlane):
         Played with the same seed it gives the same result to the last bit.
         """
         return self.timeline.recorded()
-
-    def _be_here(self) -> None:
-        """Play what is due at the very start: nothing is done before it."""
-        self.plane.advance(self.env.now)
 
     def overlay(self, values: Mapping[str, Any]) -> int:
         """Lay values over knobs, by path, until `lift` takes them away again."""

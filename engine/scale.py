@@ -59,8 +59,12 @@ class Scale:
         station, most = self.station(name), self.most(name)
         if not 1 <= count <= most:
             raise ValueError(f"{name} can have 1 to {most} servers in this run, not {count}")
-        self.wanted[station.name] = count
+        before, self.wanted[station.name] = station.instances, count
         self._apply(station, count)
+        service = station.name.partition(".")[2]
+        for first in self.plane.program.laid_out.get(f"memory of {service}", []):
+            for server in range(before, count):
+                self.plane.empty(first + server)  # a new server remembers nothing
 
     def take_over(self) -> None:
         """Let counts stand over a new program's, but for those that it says otherwise."""

@@ -126,7 +126,8 @@ def clients(arrivals: st.SearchStrategy[str]) -> st.SearchStrategy[Tree]:
 edges = section(
     enabled=layer_on,
     dns=section(on=layer_on, lookup=times, ttl_seconds=st.sampled_from([0, 0.5, 60]),
-                resolvers=st.sampled_from([1, 20]), detection_seconds=st.just(0.3)),
+                resolvers=st.sampled_from([1, 20]), detection_seconds=st.just(0.3),
+                failover=seldom),
     tls=section(on=seldom, version=st.sampled_from(["tls1.3", "tls1.2", "quic", "none"]),
                 new_connections=st.sampled_from([0, 0.3, 1])),
     waf=section(on=seldom, inspection=times, blocked_share=st.sampled_from([0, 0.2])),
@@ -144,6 +145,10 @@ edges = section(
         hash_by=st.sampled_from(["user", "key"]), max_fails=st.sampled_from([0, 0, 1, 3]),
         next_upstream=st.sampled_from([1, 1, 0, 2]), slow_start_seconds=st.sampled_from([0, 0, 1]),
         read_timeout_seconds=st.sampled_from([0.03, 60]), fail_timeout_seconds=st.just(0.3),
+        checks=section(on=seldom, interval_seconds=st.sampled_from([0.1, 0.5]),
+                       timeout_seconds=st.sampled_from([0.01, 0.2]), fall=st.integers(1, 3),
+                       rise=st.integers(1, 2), cpu_time=times,
+                       panic_percent=st.sampled_from([0, 50])),
         canary=section(share=st.sampled_from([0, 0, 0.3]), error_rate=st.just(0.2),
                        latency_factor=st.just(2.0))),
 )  # fmt: skip
@@ -195,6 +200,18 @@ applications = section(
             start_seconds=st.sampled_from([0.1, 0.4]),
         )
     ),
+    autoscaler=some(
+        section(
+            on=st.just(value=True),
+            mode=st.sampled_from(["hpa", "simple", "scheduled"]),
+            schedule=st.just([{"at_seconds": 0.6, "replicas": 3}]),
+            sync_seconds=st.just(1),
+            startup_seconds=st.sampled_from([0, 0.4]),
+            cooldown_seconds=st.just(0),
+            min_replicas=st.just(1),
+            max_replicas=st.integers(1, 6),
+        )
+    ),
     services=st.fixed_dictionaries(dict.fromkeys(SERVICES, services)),
 ).flatmap(lambda tree: st.sampled_from([tree, tree | {"mtbf_seconds": 1, "mttr_seconds": 0.2}]))
 caches = section(
@@ -222,6 +239,8 @@ caches = section(
     negative=st.booleans(),
     write_policy=st.sampled_from(["invalidate", "through", "around", "behind"]),
     flush_at_seconds=some(st.sampled_from([0.5, 1.9])),
+    bypass=section(on=st.booleans(), timeout_ms=st.sampled_from([5, 100])),
+    warm_up=section(keys_per_second=st.sampled_from([0, 50])),
     buffer=section(flush_seconds=st.sampled_from([0.2, 1.0]), batch=st.sampled_from([1, 10])),
 )
 workers = section(
@@ -252,6 +271,16 @@ queues = section(
     tries=section(attempts=st.integers(1, 3), base_ms=st.sampled_from([0, 20])),
     outbox=section(on=st.booleans(), poll_ms=st.sampled_from([0, 200])),
     rebalance=section(at_seconds=st.sampled_from([0, 0.5]), pause_seconds=st.just(0.3)),
+    autoscaler=some(
+        section(
+            on=st.just(value=True),
+            add_above=st.just(2),
+            remove_below=st.just(1),
+            sync_seconds=st.just(1),
+            cooldown_seconds=st.just(0),
+            startup_seconds=st.sampled_from([0, 0.3]),
+        )
+    ),
     kinds=st.fixed_dictionaries(dict.fromkeys(KINDS, workers)),
 )
 databases = section(
@@ -275,6 +304,8 @@ databases = section(
     pool_timeout_ms=st.sampled_from([5, 60]),
     standby=section(synchronous=st.integers(1, 2), hop=some(times), flush=some(times),
                     outage_at_seconds=st.sampled_from([0, 0.6]), outage_seconds=st.just(0.5)),
+    failover=section(on=st.booleans(), check_every_seconds=st.just(0.2), failures=st.just(2),
+                     promotion_seconds=st.just(0.1), rebuild_seconds=st.just(0.5)),
     quorum=section(n=st.integers(1, 3), r=st.integers(1, 3), w=st.integers(1, 3)),
     locks=section(think=times, attempts=st.integers(1, 3), backoff_ms=st.sampled_from([0, 5])),
     tiers=section(on=st.booleans(), warm_time=times, cold_time=times, spindles=st.integers(1, 3)),
@@ -288,6 +319,18 @@ watchers = section(
     traces=st.booleans(),
     sampling=st.sampled_from(["tail", "head"]),
     cpu_overhead=st.sampled_from([0, 0.1]),
+    alerts=section(
+        on=st.booleans(),
+        evaluation_seconds=st.sampled_from([0.3, 1]),
+        rules=st.sampled_from(
+            [
+                {},
+                {"errors": {"window_seconds": 2, "for_seconds": 0.5, "threshold": 0}},
+                {"cpu": {"window_seconds": None, "threshold": 0.1, "for_seconds": 0}},
+                {"lines": {"metric": "waiting", "station": "*.*", "keep_firing_seconds": 1}},
+            ]
+        ),
+    ),
 )
 datasets = st.fixed_dictionaries(
     dict.fromkeys(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.day import game_day
 from engine import Result, Scenario, load, simulate
 from engine.expect import NEVER, measured
 from engine.scenario import Expectation
@@ -133,3 +134,14 @@ def test_users_of_a_lost_region_come_back_sooner_with_a_shorter_ttl() -> None:
     short = simulate(lost.change({"edge.dns.ttl_seconds": 10, "edge.dns.detection_seconds": 30}))
     assert of(short, "impact:harmed_seconds") < 0.4 * of(simulate(lost), "impact:harmed_seconds")
     assert of(short, "impact:ended_seconds") < NEVER
+
+
+def test_half_an_hour_of_the_shop_plays_in_one_go() -> None:
+    """Controllers, alerts and faults would get into each other's way in the long run."""
+    result = simulate(game_day().change({"client.requests_per_second": 100}))
+    kinds = set(result.events["kind"])
+    assert {"fault", "fault_over", "server_down", "server_up", "promotion", "alert"} <= kinds
+    books = result.accounting
+    ended = books["answered"] + books["failed"] + books["in_flight"]
+    assert (books["started"] == ended).all()
+    assert of(result, "error_ratio", 1700, 1800) < 0.001

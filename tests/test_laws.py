@@ -21,7 +21,7 @@ from tests.workshop import FAR, alike
 
 ROOT = pathlib.Path(__file__).parents[1]
 FRAMES = ("timeseries", "stations", "station_series", "flows", "journeys", "shares", "accounting",
-          "messages", "cost", "events", "scrapes")  # fmt: skip
+          "messages", "cost", "events", "scrapes", "on_call")  # fmt: skip
 seeds = st.integers(0, 1000)
 
 

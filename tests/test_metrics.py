@@ -115,6 +115,16 @@ def test_a_station_without_a_figure_says_that_it_has_none() -> None:
         run.metrics.value("temperature")
 
 
+def test_replicas_that_fall_behind_are_seen() -> None:
+    """The lag that is scraped is the one that a fault has made, from the next scrape on."""
+    run = Simulation(load("amazon").change({"duration_seconds": 60}))
+    run.advance_to(11)
+    usual = run.metrics.value("replica_lag_seconds")
+    run.inject({"do": "replica_lag", "factor": 40})
+    run.advance(5)
+    assert run.metrics.value("replica_lag_seconds", "data.replicas") == 40 * usual == 40 * 0.055
+
+
 def test_a_component_may_say_a_figure_of_itself() -> None:
     """Replicas know how far they are behind; it is seen when they are scraped."""
     run = begun(10, application=servers(5))

@@ -104,6 +104,16 @@ def runs() -> dict[str, Scenario]:
     }
 
 
+def hurt(run: Simulation) -> None:
+    """Let servers crash, steps be disturbed and stores be passed by, a little of each."""
+    plane = run.plane
+    for station in plane.program.stations.values():
+        plane.crash(station.pools[:1], "killed")
+    rows = plane.program.rows()[::4]
+    plane.disturb(rows, factor=1.5, extra_seconds=0.001, loss=0.05, reason="lost")
+    plane.bypass(range(0, len(plane.world.stores), 2))
+
+
 def digest(array: np.ndarray) -> str:
     """Return a digest of what a table holds; padding between fields is no state."""
     fields = [array[name] for name in array.dtype.names] if array.dtype.names else [array]
@@ -118,6 +128,8 @@ def digests() -> dict[str, dict[str, str]]:
     found = {}
     for name, scenario in runs().items():
         run = Simulation(scenario, seed=11)
+        run.advance_to(0.6 * scenario.duration_seconds)
+        hurt(run)
         run.advance_to(scenario.duration_seconds)
         found[name] = {table: digest(getattr(run.plane.world, table)) for table in TABLES}
         found[name]["summary"] = run.result().summary.model_dump_json()

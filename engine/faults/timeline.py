@@ -91,6 +91,7 @@ class Timeline:
         self.faults.append(fault)
         self._begin(fault, len(self.faults) - 1, fault.kind)
         self._did(fault.order)
+        self._settle()
         return fault
 
     def change(self, values: Mapping[str, Any]) -> None:
@@ -100,6 +101,7 @@ class Timeline:
         self.turn(values)
         self.changes.append(Change(at_seconds=self._now, order=order, set=dict(values)))
         self._did(order)
+        self._settle()
 
     def mend(self, number: int) -> None:
         """End one of the faults in force now: the `number`-th of them, from 0 on.
@@ -122,13 +124,22 @@ class Timeline:
         if at_once:
             self._order = self._now, -1  # what ends at an instant ends before what begins
             self._end(self.happening[number])
+            self._settle()
         else:
             self._call(end - self._now)  # exact: they are neighbours
 
     # ------------------------------------------------------------ at its time
 
+    def _settle(self) -> None:
+        """Play what follows at this instant from what was done: a crash unwinds its calls.
+
+        So what is done next finds the same state in a pause and in a plan.
+        """
+        self.run.plane.advance(self._now)
+
     def catch_up(self, _: Event | None = None) -> None:
         """Let all be over that is over by now, then let all happen that is due by now."""
+        self._settle()
         over = [each for each in self.happening if each.force.until <= self._now]
         for each in over:
             self._end(each)
@@ -147,6 +158,7 @@ class Timeline:
 
     def _planned_change(self, change: Change, index: int) -> str:
         """Turn knobs as planned; return why they cannot be turned, if they cannot."""
+        self._settle()
         try:
             self.turn(change.set)
         except ScenarioError as error:
@@ -166,6 +178,7 @@ class Timeline:
     def _begin(self, fault: Fault, index: int, name: str) -> None:
         new = force(fault, self.run.scenario, name)
         acting = iter(fault.act(self.run))
+        self._settle()
         station, text = next(acting)
         self.run.note("fault", station, text)
         each = Happening(new, acting, index)
@@ -177,6 +190,7 @@ class Timeline:
 
     def _end(self, each: Happening) -> None:
         self.happening = [other for other in self.happening if other is not each]
+        self._settle()
         said = next(each.acting, None)
         if said is not None:
             self.run.note("fault_over", *said)

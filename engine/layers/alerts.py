@@ -160,8 +160,8 @@ class BurnRate(Component):
     """Alerts on how fast the error budget of an objective goes, over several windows.
 
     The Site Reliability Workbook, chapter 5: 14.4 times as fast as it may over 1 h and 5 min, or
-    6 times over 6 h and 30 min, pages; once over 3 days and 6 h is a ticket, here a warning.  Of a
-    window that is longer than the run, what there is counts, as with a Prometheus that is new.
+    6 times over 6 h and 30 min, pages; once over 3 days and 6 h is a ticket, here a warning.  Where
+    a window reaches back beyond the run's beginning, there were as many requests and no errors.
     """
 
     on: bool = knob(True, "Burn rates", help="Watch the error budget.")
@@ -299,11 +299,15 @@ class Book:
     def _burns(self, burn: BurnRate) -> Iterator[tuple[str, str]]:
         """Evaluate the burn rates; yield their keys."""
         metrics, budget = self.run.metrics, 1.0 - burn.objective
+        now = float(self.run.env.now)
         for index, each in enumerate(promql.BURNS):
             key = f"burn {index + 1}", ""
             yield key
             windows = each.long_seconds * burn.time_scale, each.short_seconds * burn.time_scale
-            ratios = [metrics.value("error_ratio", "", window) for window in windows]
+            ratios = [
+                metrics.value("error_ratio", "", window) * min(1.0, now / window)
+                for window in windows
+            ]
             true = each.fires(ratios[0], ratios[1], burn.objective)
             if not true and key not in self.alerts:
                 continue

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from engine.component import Component, ControlPlane, Layer, Line, knob
+from engine.component import Component, ControlPlane, Figure, Layer, Line, knob
 from engine.distribution import Distribution, Time
 from engine.errors import close_to
 from engine.layers.autoscaler import Autoscaler
 from engine.layers.care import Care
-from engine.layers.servers import Halts, break_down, deploy, pause
+from engine.layers.deploy import Deploy, Rollout
+from engine.layers.servers import Halts, break_down, pause
 from engine.layers.sessions import Sessions
 
 if TYPE_CHECKING:
+    from engine.measured import Measured
     from engine.program import Program
     from engine.scenario import Scenario
 
@@ -106,58 +107,6 @@ class Pauses(Component):
         slider_high=2000,
         help="How long it stops. Java's G1 aims at 200 ms at most (-XX:MaxGCPauseMillis).",
     )
-
-
-class Deploy(Component):
-    """A rolling deployment: servers are replaced batch by batch while requests come."""
-
-    at_seconds: float | None = knob(
-        None,
-        "Deploy at",
-        unit="s",
-        low=0,
-        high=86_400,
-        step=5,
-        slider_high=300,
-        help="When every service begins to be replaced. Empty: never.",
-    )
-    max_unavailable: float = knob(
-        0.25,
-        "Max unavailable",
-        low=0,
-        high=1,
-        step=0.05,
-        help="Share of a service's servers that are away at once, rounded down. Kubernetes: 25 %.",
-    )
-    surge: float = knob(
-        0.25,
-        "Max surge",
-        low=0,
-        high=1,
-        step=0.05,
-        help="Share that there may be more meanwhile, rounded up. Kubernetes: 25 %.",
-    )
-    start_seconds: float = knob(
-        10.0,
-        "Start-up time",
-        unit="s",
-        low=0.1,
-        high=3600,
-        step=5,
-        slider_high=120,
-        help="Until a new server takes calls; an assumption, some tens of seconds for a JVM.",
-    )
-
-    def batch(self, count: int) -> tuple[int, int]:
-        """Return how many of `count` servers are away at once, and how many are replaced at once.
-
-        >>> Deploy().batch(8), Deploy().batch(1), Deploy(surge=0).batch(1)
-        ((2, 4), (0, 1), (1, 1))
-        """
-        away, more = int(count * self.max_unavailable), math.ceil(count * self.surge)
-        if away + more == 0:  # else it would never come to an end; Kubernetes refuses it
-            away = 1
-        return away, away + more
 
 
 class Application(Layer):
@@ -331,7 +280,25 @@ class Application(Layer):
                 if self.mtbf_seconds is not None:
                     yield break_down(run, halts, name, place, server)
             if self.deploy.at_seconds is not None:
-                yield deploy(run, name, place)
+                yield Rollout(run, name, place).run()
+
+    def adopted(self, run: ControlPlane) -> None:
+        """Note what servers are paid for, where a knob and no autoscaler has set their number."""
+        for name in self.services:
+            place = run.plane.program.laid_out.get(name)
+            if self.enabled and place and not self.autoscaler.scales(name):
+                run.recorder.pay(place.station.name, run.plane.scaled(place.station.name))
+
+    def figures(self, result: Measured) -> Iterator[Figure]:
+        """How many sessions were lost with servers."""
+        if self.keeps_sessions("memory"):
+            yield Figure(
+                name="Sessions lost",
+                station="application",
+                value=result.tallied("sessions lost"),
+                unit="sessions",
+                help="In the memory of servers that died or were replaced; users sign in again.",
+            )
 
     def bill(self, scenario: Scenario) -> Iterator[Line]:
         """Servers by the hour, by their cores."""

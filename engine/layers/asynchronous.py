@@ -319,7 +319,7 @@ class Asynchronous(Layer):
     # ------------------------------------------------------------ over time, and afterwards
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Rebalance the groups once, if that is wanted; miss who is dead; add and remove workers."""
+        """Rebalance the groups if that is wanted, miss who is dead, add and remove workers."""
         if self.enabled and self.broker == "kafka" and self.rebalance.at_seconds > 0:
             yield self.rebalance.run(run)
         used = [kind for kind in self.kinds if run.plane.has(f"channel {kind}")]
@@ -327,6 +327,13 @@ class Asynchronous(Layer):
         if self.enabled and groups:
             yield listen(run, groups)
             yield self.autoscaler.run(run, groups)
+
+    def adopted(self, run: ControlPlane) -> None:
+        """Note what workers are paid for, where a knob and no autoscaler has set their number."""
+        for kind in self.kinds:
+            station = f"asynchronous.{kind}"
+            if self.enabled and not self.autoscaler.on and run.plane.has(f"channel {kind}"):
+                run.recorder.pay(station, run.plane.scaled(station))
 
     def _used(self, scenario: Scenario) -> list[str]:
         return [kind for kind in self.kinds if scenario.uses("publish", kind)]
@@ -345,6 +352,7 @@ class Asynchronous(Layer):
                 "dead": ("lost", "Acknowledged before the work was done, and then it failed.")
                 if early
                 else ("dead letters", "Failed at every delivery; somebody has to look at them."),
+                "redelivered": ("redelivered", "Failed, or their worker died; given out anew."),
                 "expired": ("expired", "Waited longer than the retention; nobody has read them."),
             }
             for column, (name, text) in ends.items():

@@ -135,14 +135,20 @@ class Autoscaler(Component):
         step=5,
         help="hpa: mean CPU use that it aims at; a server requests all its cores. Kubernetes: 80.",
     )
+    metric: Literal["cpu", "busiest"] = knob(
+        "cpu",
+        "Scaling metric",
+        help="cpu: what servers compute, as it is mostly set up; a server whose threads all wait"
+        " seems idle. busiest: CPU or worker threads, whichever is busier (a custom metric).",
+    )
     min_replicas: int = knob(
-        1,
+        2,
         "Servers at least",
         low=1,
         high=SERVERS_MAX,
         step=1,
         slider_high=32,
-        help="Of each service. Kubernetes: 1.",
+        help="Of each service. Kubernetes: 1, which is a single point of failure.",
     )
     max_replicas: int = knob(
         20,

@@ -70,6 +70,15 @@ class Backlog(Component):
         help="Of each kind, and of one that reads a Kafka topic never more than it has partitions:"
         " the others would stand idle. KEDA: allowIdleConsumers false; 100 replicas.",
     )
+    busy_percent: float = knob(
+        80.0,
+        "Busy at most",
+        unit="%",
+        low=1,
+        high=100,
+        step=5,
+        help="No more are removed than the rest can do the work of, this busy. An assumption.",
+    )
     startup_seconds: float = knob(
         30.0,
         "Start-up time",
@@ -141,7 +150,7 @@ class Workers(Fleet):
     """The workers of a kind; those of a Kafka topic change hands in a rebalance."""
 
     def __init__(self, run: ControlPlane, kind: str, group: Group) -> None:
-        super().__init__(run, kind, f"asynchronous.{kind}")
+        super().__init__(run, f"asynchronous.{kind}")
         self.group = group
 
     @property
@@ -163,7 +172,7 @@ class Scaler:
         self.station = f"asynchronous.{kind}"
         self.fleet = Workers(run, kind, group)
         self.seen: deque[tuple[float, float]] = deque(maxlen=SEEN_KEPT)  # (time, depth)
-        self.changed_at = -math.inf
+        self.changed_at = float(run.env.now)  # it looks on for a while before it removes any
         self.held_back = False  # whether it was noted that there can be no more
 
     @property
@@ -186,36 +195,50 @@ class Scaler:
         self.seen.append((now, self.run.metrics.value("queue_depth", self.station)))
         late = now - rules.late_seconds + 1e-9
         depth = next((depth for at, depth in reversed(self.seen) if at <= late), math.nan)
-        count, most = self.fleet.count, self._most(rules)
-        if depth > rules.add_above and count < rules.max_workers:
-            self._have(min(count + rules.step, most), f"{depth:,.0f} messages wait", rules)
+        if depth > rules.add_above:
+            self._add(depth, rules)
         elif depth < rules.remove_below and now - self.changed_at >= rules.cooldown_seconds:
-            self._have(max(count - rules.step, rules.min_workers), f"only {depth:,.0f} wait", rules)
+            self._remove(depth, rules)
 
-    def _most(self, rules: Backlog) -> int:
-        """Return how many workers can have work."""
-        most = min(rules.max_workers, self.fleet.most)
-        return min(most, self.layer.partitions) if self.layer.broker == "kafka" else most
+    def _add(self, depth: float, rules: Backlog) -> None:
+        """Have some more, or say once why there can be no more."""
+        before, limits = self.fleet.count, self._limits(rules)
+        count = min(before + rules.step, *limits.values())
+        why = f"{self.layer.title_of(self.kind)}: {depth:,.0f} messages wait"
+        tight = min(limits, key=lambda name: limits[name])
+        if count > before:
+            text = f"{why}, {before} → {count} workers; ready in {rules.startup_seconds:g} s"
+            self._note(text + f"; no more than {tight}" * (count < before + rules.step))
+            self._resize(count, rules)
+        elif not self.held_back:
+            self._note(f"{why}, but {before} workers are as many as {tight}")
+        self.held_back = count <= before
 
-    def _have(self, wanted: int, why: str, rules: Backlog) -> None:
-        """Have so many from now on, and say why; or say once why there can be no more."""
-        before, title = self.fleet.count, self.layer.title_of(self.kind)
-        limit = "the topic's partitions" if self.layer.broker == "kafka" else "places for workers"
-        adds = why.startswith("only") is False
-        if adds and wanted <= before:
-            if not self.held_back:
-                text = f"{title}: {why}, but {before} workers are as many as {limit}"
-                self.run.note("scale", self.station, text)
-            self.held_back = True
+    def _remove(self, depth: float, rules: Backlog) -> None:
+        """Have some fewer, as many as the others can do without."""
+        before = self.fleet.count
+        busy = self.run.metrics.value("utilisation", self.station, rules.sync_seconds)
+        if math.isnan(busy):
             return
-        if wanted == before or (wanted > before) != adds:
-            return
-        self.held_back = False
+        needed = math.ceil(busy * before / (rules.busy_percent / 100.0))
+        count = max(before - rules.step, rules.min_workers, needed)
+        if count < before:
+            why = f"{self.layer.title_of(self.kind)}: only {depth:,.0f} messages wait"
+            why += f" and workers are {busy:.0%} busy"
+            self._note(f"{why}, {before} → {count} workers")
+            self._resize(count, rules)
+            self.held_back = False
+
+    def _limits(self, rules: Backlog) -> dict[str, int]:
+        """Return how many workers there can be, by what sets the limit."""
+        limits = {"max_workers": rules.max_workers, "places for workers": self.fleet.most}
+        if self.layer.broker == "kafka":
+            limits = {"the topic's partitions": self.layer.partitions, **limits}
+        return limits
+
+    def _resize(self, count: int, rules: Backlog) -> None:
         self.changed_at = float(self.run.env.now)
-        self.fleet.resize(wanted, rules.startup_seconds)
-        text = f"{title}: {why}, {before} → {wanted} workers"
-        if adds:
-            text += f"; ready in {rules.startup_seconds:g} s"
-        if adds and wanted < before + rules.step and wanted < rules.max_workers:
-            text += f"; no more than {limit}"
+        self.fleet.resize(count, rules.startup_seconds)
+
+    def _note(self, text: str) -> None:
         self.run.note("scale", self.station, text)

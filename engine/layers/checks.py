@@ -187,17 +187,21 @@ class Checker:
         rules, station = self.rules, self.place.station.name
         for gone in [server for server in self.checks if server >= len(passed)]:
             del self.checks[gone]  # scaled in; who takes its place begins anew
+        fallen: list[int] = []
+        risen: list[int] = []
         for server, ok in enumerate(passed.tolist()):
             before = self.checks.get(server, Check())
             after = replace(before, fall=rules.fall, rise=rules.rise).after(ok)
             self.checks[server] = after
-            if before.up and not after.up:
-                text = f"{self.service}: server {server + 1} is down, {_checks(rules.fall)} in a"
-                text += f" row without a good answer within {rules.timeout_seconds:g} s"
-                self.control.note("server_down", station, text)
-            elif after.up and not before.up:
-                text = f"{self.service}: server {server + 1} is up, {_checks(rules.rise)} in a row"
-                self.control.note("server_up", station, f"{text} answered")
+            if after.up != before.up:
+                (risen if after.up else fallen).append(server)
+        if fallen:
+            text = f"{self.service}: {_named(fallen)} down, {_checks(rules.fall)} in a row"
+            text += f" without a good answer within {rules.timeout_seconds:g} s"
+            self.control.note("server_down", station, text)
+        if risen:
+            text = f"{self.service}: {_named(risen)} up, {_checks(rules.rise)} in a row answered"
+            self.control.note("server_up", station, text)
         self._let_in(station)
 
     def _let_in(self, station: str) -> None:
@@ -211,8 +215,18 @@ class Checker:
             text += f" of {self.rules.panic_percent:g} %: all are tried"
             self.control.note("panic", station, text)
         for server in sorted(self.out ^ out):
-            self.plane.mark_up(self.place.first + server, up=server not in out)
+            self.plane.mark_up(self.place.first + server, up=server not in out, by="checks")
         self.out, self.panics = out, panics
+
+
+def _named(servers: list[int]) -> str:
+    """Return who it is, counted from 1, with the verb.
+
+    >>> _named([1]), _named([0, 2])
+    ('server 2 is', 'servers 1, 3 are')
+    """
+    numbers = ", ".join(str(server + 1) for server in servers)
+    return f"servers {numbers} are" if len(servers) > 1 else f"server {numbers} is"
 
 
 def _checks(count: int) -> str:

@@ -31,6 +31,7 @@ from engine.layers.upkeep import Backup, Tiers
 from engine.program import NETWORK, Program
 
 if TYPE_CHECKING:
+    from engine.assembly import Station
     from engine.measured import Measured
     from engine.scenario import Scenario
 
@@ -213,7 +214,9 @@ class Data(Layer):
                     program, what, place, functools.partial(self.work, program, what, commit)
                 )
                 committed(program)
-            self.failover.acknowledge(program, scenario, dataset)
+            if self.failover.on and self.read_replicas:
+                self._replicas(program)  # one of them may have to take over
+                self.failover.acknowledge(program, scenario, dataset)
             if mark and self.read_replicas and scenario.uses("read", dataset):
                 keys = scenario.datasets[dataset].keys
                 program.step(Op.MARK, site=program.ledger(f"writes {dataset}", keys))
@@ -227,7 +230,7 @@ class Data(Layer):
         """Emit what happens when the work of a write is done and its connection still held."""
         if guarded(scenario, dataset):
             program.step(Op.MARK, site=versions(program, scenario, dataset))
-        self.standby.wait(program, scenario, dataset)
+        self.standby.wait(program, scenario)
 
     # ------------------------------------------------------------ reading
 
@@ -291,9 +294,7 @@ class Data(Layer):
         self, program: Program, scenario: Scenario, dataset: str, scatter: bool = False
     ) -> None:
         """Emit a read on a replica of the key's shard, or on one of every shard."""
-        station = program.station(
-            "data.replicas", "Read replicas", "database", self.shards * self.read_replicas
-        )
+        station = self._replica_station(program)
         with program.at(station, f"read {dataset}"):
             self._on_shards(
                 program, scenario, dataset, scatter, functools.partial(self._one_replica, program)
@@ -352,10 +353,15 @@ class Data(Layer):
             self.backup.lay_out(program, self, "primary", first, 1)
         return program.named["primaries"]
 
+    def _replica_station(self, program: Program) -> Station:
+        """Return the place where reads go."""
+        count = self.shards * self.read_replicas
+        return program.station("data.replicas", "Read replicas", "database", count)
+
     def _replicas(self, program: Program) -> tuple[int, int]:
         """Return the first replica's pool and the first group; one group a shard follows."""
         if "replicas" not in program.named:
-            station, count = program.stations["data.replicas"], self.read_replicas
+            station, count = self._replica_station(program), self.read_replicas
             total = self.shards * count
             first = program.pools(station, total, self.connections, -1, total)
             groups = [

@@ -12,73 +12,30 @@ but the answers to its checks.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from engine.component import Component, ControlPlane, Figure, knob
 from engine.kernel.tables import NOBODY, Op
+from engine.layers.cluster import (
+    PRIMARY,
+    REPLICAS,
+    Cluster,
+    Fallen,
+    acknowledged,
+    laid_out,
+    lost_writes,
+    stop,
+)
 from engine.layers.connections import DATABASE_DOWN
-from engine.layers.replication import behind, synchronous
+from engine.layers.replication import behind, lag_seconds, synchronous
 from engine.layers.servers import luck
 
 if TYPE_CHECKING:
     from engine.measured import Measured
     from engine.program import Program
     from engine.scenario import Scenario
-
-PRIMARY = "data.primary"
-REPLICAS = "data.replicas"
-
-
-@dataclass(frozen=True)
-class Fallen:
-    """A machine of a shard that does not answer; to be handed in when it does again."""
-
-    shard: int
-    term: int  # how many had been promoted in this shard when it fell
-    primary: bool
-    pools: tuple[int, ...]
-
-
-@dataclass
-class Cluster:
-    """The machines of one shard, while a run goes on."""
-
-    shard: int
-    primary: int  # pool of whichever machine is the primary
-    replicas: tuple[int, ...]  # pools
-    term: int = 0  # how many have been promoted
-    shuts: int = 0  # how often the primary of this term was shut
-    down_at: float = 0.0  # when it was shut first, seconds
-    also: int | None = None  # a replica's pool on the primary's machine: reads have no other
-    vacant: dict[int, int] = field(default_factory=dict)  # replica that has left -> since term
-
-    @property
-    def name(self) -> str:
-        """What the shard is called in the log."""
-        return f"shard {self.shard + 1}"
-
-    def member(self, pool: int) -> str:
-        """Return what a replica is called in the log."""
-        return f"replica {self.replicas.index(pool) + 1}"
-
-    def leave(self, run: ControlPlane, pool: int, why: str) -> None:
-        """Let no more reads go to a replica, for one reason more."""
-        run.plane.mark_up(pool, up=False, by=why)
-
-    def join(self, run: ControlPlane, pool: int, why: str) -> None:
-        """Take a reason away; without any, reads go to a replica again."""
-        run.plane.mark_up(pool, up=True, by=why)
-
-    def fill(self, run: ControlPlane, pool: int) -> None:
-        """Let a machine that has all rows take the place that a promoted replica has left."""
-        del self.vacant[pool]
-        if self.also == pool:
-            self.also = None
-        self.join(run, pool, "promoted")
 
 
 class Failover(Component):
@@ -154,7 +111,7 @@ class Failover(Component):
         """Return the shards of a run, each with its pools; none if nothing is read or written."""
         known = run.memory.get("data.clusters")
         if known is None:
-            known = run.memory["data.clusters"] = list(_laid_out(run))
+            known = run.memory["data.clusters"] = list(laid_out(run))
         return list(known)
 
     def primary_pools(self, run: ControlPlane, shard: int | None = None) -> list[int]:
@@ -180,8 +137,8 @@ class Failover(Component):
         if not cluster.shuts:
             cluster.down_at = float(run.env.now)
         cluster.shuts += 1
-        _stop(run, pools, hangs=hangs)
-        return Fallen(shard, cluster.term, True, pools)
+        stop(run, pools, hangs=hangs)
+        return Fallen(shard, cluster.term, True, pools, hangs)
 
     def replica_down(
         self, run: ControlPlane, shard: int = 0, replica: int = 0, *, hangs: bool = False
@@ -193,10 +150,12 @@ class Failover(Component):
         """
         cluster = self.clusters(run)[shard]
         pool = cluster.replicas[replica]
-        _stop(run, (pool,), hangs=hangs)
+        stop(run, (pool,), hangs=hangs)
         if not hangs:
             cluster.leave(run, pool, "dead")
-        return Fallen(shard, cluster.term, False, (pool,))
+        cluster.lost.setdefault(pool, float(run.env.now))
+        cluster.settle(run)
+        return Fallen(shard, cluster.term, False, (pool,), hangs)
 
     def shard_down(self, run: ControlPlane, shard: int = 0, *, hangs: bool = False) -> list[Fallen]:
         """Kill all machines of a shard; `back` ends that for each."""
@@ -215,13 +174,14 @@ class Failover(Component):
         was_primary = fallen.primary
         if was_primary and cluster.term == fallen.term:
             cluster.shuts -= 1
-            run.plane.reopen([cluster.primary])
+            run.plane.reopen([cluster.primary], refuses=not fallen.hangs)
         for pool in fallen.pools[was_primary:]:
-            run.plane.reopen([pool])
+            run.plane.reopen([pool], refuses=not fallen.hangs)
             if run.plane.answers(pool):
                 cluster.join(run, pool, "dead")
         if was_primary and cluster.term != fallen.term:
             self._come_back_fenced(run, cluster)
+        cluster.settle(run)
 
     def _come_back_fenced(self, run: ControlPlane, cluster: Cluster) -> None:
         """Let an old primary take the place of a replica that was promoted, if one is vacant."""
@@ -237,15 +197,16 @@ class Failover(Component):
 
     def acknowledge(self, program: Program, scenario: Scenario, dataset: str) -> None:
         """Emit that a write is acknowledged, so that a failover can tell which of them it loses."""
-        if self.on:
-            keys = scenario.datasets[dataset].keys
-            program.step(Op.MARK, site=program.ledger(_acknowledged(dataset), keys))
+        keys = scenario.datasets[dataset].keys
+        program.step(Op.MARK, site=program.ledger(acknowledged(dataset), keys))
 
     # ------------------------------------------------------------ over time
 
     def tend(self, run: ControlPlane) -> Iterator[Generator[Any, Any, Any]]:
-        """Watch every shard."""
-        if self.on and not self.why_no_primary(run.scenario):
+        """Say how far replicas lag, and watch every shard."""
+        if self.replica_pools(run):
+            run.metrics.gauge("replica_lag_seconds", REPLICAS, functools.partial(lag_seconds, run))
+        if self.on:
             for cluster in self.clusters(run):
                 yield self._watch(run, cluster)
 
@@ -258,7 +219,7 @@ class Failover(Component):
             yield run.env.timeout(rules.check_every_seconds)
             rules = run.scenario.data.failover
             rules.look_at_replicas(run, cluster, silent)
-            if run.plane.answers(cluster.primary):
+            if cluster.primary == NOBODY or run.plane.answers(cluster.primary):
                 bad, told = 0, False
                 continue
             bad += 1
@@ -322,11 +283,19 @@ class Failover(Component):
         """Return how far behind each replica was when the primary fell, seconds.
 
         The first of those alive are synchronous where commits wait for some: they are not behind.
+        One that was down itself has nothing from then on.
         """
         rng = luck(run, f"failover {cluster.term}", cluster.shard)
         drawn = {pool: behind(run, rng) for pool in cluster.replicas}
-        abreast = fit[: synchronous(run.scenario.data)]
-        return {pool: 0.0 if pool in abreast else drawn[pool] for pool in fit}
+        missed = {
+            pool: max(0.0, cluster.down_at - cluster.lost.get(pool, cluster.down_at))
+            for pool in cluster.replicas
+        }
+        well = [
+            pool for pool in cluster.replicas if not missed[pool] and pool not in cluster.vacant
+        ]
+        abreast = well[: synchronous(run.scenario.data)]
+        return {pool: 0.0 if pool in abreast else drawn[pool] + missed[pool] for pool in fit}
 
     def _take_over(self, run: ControlPlane, cluster: Cluster, best: int) -> None:
         """Fence the old primary, and let the promoted replica take its writes."""
@@ -342,6 +311,7 @@ class Failover(Component):
             cluster.leave(run, best, "promoted")
         else:
             cluster.also = best
+        cluster.settle(run)  # who is there follows the new primary from now on
         run.env.process(self._rebuild(run, cluster, best))
 
     def _rebuild(self, run: ControlPlane, cluster: Cluster, pool: int) -> Generator[Any, Any, Any]:
@@ -379,45 +349,3 @@ class Failover(Component):
             f" {count:g} failovers." if count > 1 else
             "From its death until a replica took the writes of its shard.",
         )  # fmt: skip
-
-
-def lost_writes(run: ControlPlane, cluster: Cluster, lag_seconds: float) -> int:
-    """Return how many acknowledged writes of a shard a replica so far behind does not have."""
-    if lag_seconds <= 0:
-        return 0
-    world, named, lost = run.plane.world, run.plane.program.named, 0
-    for dataset, data in run.scenario.datasets.items():
-        if _acknowledged(dataset) not in named:
-            continue
-        first = int(world.ledgers["first"][named[_acknowledged(dataset)]])
-        marks = world.marks[first : first + data.keys]
-        keys = np.flatnonzero(marks > cluster.down_at - lag_seconds)
-        table = named.get(f"shards {dataset}")
-        if table is not None:
-            keys = keys[world.lookups[table + keys] == cluster.shard]
-        lost += len(keys)
-    return lost
-
-
-def _laid_out(run: ControlPlane) -> Iterator[Cluster]:
-    """Yield the shards of a run as its program has laid them out."""
-    data, named = run.scenario.data, run.plane.program.named
-    if "primaries" not in named and "replicas" not in named:
-        return
-    count = data.read_replicas if "replicas" in named else 0
-    for shard in range(data.shards):
-        first = named.get("replicas", 0) + shard * count
-        primary = named["primaries"] + shard if "primaries" in named else NOBODY
-        yield Cluster(shard, primary, tuple(range(first, first + count)))
-
-
-def _stop(run: ControlPlane, pools: tuple[int, ...], *, hangs: bool) -> None:
-    """Let databases give no connection any more; a dead one loses those that it has given."""
-    run.plane.shut(pools, refuses=not hangs)
-    if not hangs:
-        run.plane.crash(pools, DATABASE_DOWN)
-
-
-def _acknowledged(dataset: str) -> str:
-    """Return the name of the ledger of a dataset's acknowledged writes."""
-    return f"acknowledged {dataset}"

@@ -26,9 +26,8 @@ class Batch:
 class Fleet:
     """Who takes calls, who is starting, and since when."""
 
-    def __init__(self, run: ControlPlane, name: str, station: str) -> None:
+    def __init__(self, run: ControlPlane, station: str) -> None:
         self.run = run
-        self.name = name
         self.station = station
         self.batches: list[Batch] = []  # those asked for last stand last
         self.started: list[float] = []  # by server: when it was asked for, seconds
@@ -90,7 +89,7 @@ class Fleet:
         self.ages()
         self.started += [batch.since] * batch.count
         self.ready_since += [float(self.run.env.now)] * batch.count
-        self.have(self.ready + batch.count)
+        self.have(min(self.most, self.ready + batch.count))
 
     def _shrink(self, fewer: int) -> None:
         """Take servers away: first those that do not take calls yet, as Kubernetes does."""
@@ -99,9 +98,5 @@ class Fleet:
             batch.count -= given_up
             fewer -= given_up
         if fewer:
-            left, there = self.ready - fewer, self.ready
-            self.have(left)
-            for first in self.run.plane.program.laid_out.get(f"memory of {self.name}", ()):
-                for server in range(left, there):
-                    self.run.plane.empty(first + server)  # its sessions go with it
+            self.have(self.ready - fewer)
         self.ages()

@@ -70,7 +70,8 @@ class Group:
         left = [worker for worker in range(self.size) if worker not in self.out]
         if left:
             self._give([left[place] for place in assigned(layer.partitions, len(left))])
-        text = f"{title}: {layer.partitions} partitions are read again, by {len(left)} workers"
+        text = f"{title}: {layer.partitions} partitions are read again, by {len(left)} worker"
+        text += "s" * (len(left) != 1)
         self.run.note("rebalance", self.station, text)
 
     def _give(self, owners: list[int]) -> None:
@@ -87,8 +88,12 @@ class Group:
             return  # everybody is there, as always
         rules = self.run.scenario.asynchronous.rebalance
         gone, back = [], []
-        for worker, pool in enumerate(pools):
-            if plane.answers(pool):
+        there = [bool(plane.answers(pool)) for pool in pools]
+        if not any(there):
+            self.heard.clear()  # it hears nothing itself, or nobody could take over
+            return
+        for worker, heard in enumerate(there):
+            if heard:
                 self.heard.pop(worker, None)
                 if worker in self.out:
                     back.append(worker)

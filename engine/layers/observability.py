@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from engine.component import Component, ControlPlane, Layer, Line, knob
 from engine.layers.alerts import Alerts
+from engine.layers.replication import lag_seconds
 
 if TYPE_CHECKING:
     from engine.program import Program
@@ -166,6 +167,8 @@ class Observability(Layer):
 
     def _scrape(self, run: ControlPlane) -> Generator[Any, Any, Any]:
         alerting = None
+        if "data.replicas" in run.plane.program.stations:
+            run.metrics.gauge("replica_lag_seconds", "data.replicas", lambda: lag_seconds(run))
         while True:
             yield run.env.timeout(run.scenario.observability.scrape_interval_seconds)
             run.scrape()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Commit = Literal["local", "off", "on", "remote_write", "remote_apply", "quorum"]
 REMOTE = ("on", "remote_write", "remote_apply")
+OPEN = 1 << 30  # slots of a gate that everybody may pass
 WAL_WRITER_DELAY_SECONDS = 0.2  # PostgreSQL's default; off can lose three times that
 
 
@@ -83,32 +84,29 @@ class Standby(Component):
             and 0 < data.read_replicas <= self.synchronous
         )
 
-    def stall(self, program: Program, scenario: Scenario, dataset: str) -> None:
-        """Emit that a commit waits for a standby that is lost until it is back.
-
-        A ledger that is marked for every key when the standby is lost tells that it is.
-        """
-        keys = scenario.datasets[dataset].keys
-        lost = program.ledger(f"standby of {dataset}", keys)
-        row = program.step(Op.RECENT, site=lost, number=self.outage_seconds)
-        back = self.outage_at_seconds + self.outage_seconds
-        at_once = program.dist(Distribution(constant=0))
-        program.step(Op.UNTIL, "standby", WAITING, dist=at_once, number=back)
-        program.patch(row, jump=program.here)
-
     def lose(self, run: ControlPlane) -> Generator[Any, Any, Any]:
-        """Lose a standby."""
+        """Lose a standby of every shard for a while: commits come to the gate and hang there."""
         yield run.env.timeout(self.outage_at_seconds)
-        scenario, plane = run.scenario, run.plane
-        for name, data in scenario.datasets.items():
-            if plane.has(f"standby of {name}"):
-                first = plane.world.ledgers["first"][plane.program.named[f"standby of {name}"]]
-                plane.world.marks[first : first + data.keys] = run.env.now
+        first = run.plane.program.named.get("standbys")
+        gates = [] if first is None else list(range(first, first + run.scenario.data.shards))
+        run.plane.shut(gates, refuses=False)
         run.note("outage", "data.primary", "a synchronous standby is lost: commits hang")
         yield run.env.timeout(self.outage_seconds)
+        run.plane.reopen(gates)
         run.note("outage", "data.primary", "the standby is back")
 
-    def wait(self, program: Program, scenario: Scenario, dataset: str) -> None:
+    def _gate(self, program: Program, data: Data) -> None:
+        """Emit the way through a shard's gate, shut while too few standbys are there."""
+        if "standbys" not in program.named:
+            station = program.stations["data.primary"]
+            program.named["standbys"] = program.pools(
+                station, data.shards, OPEN, NOBODY, 0, (1,), program.meter()
+            )
+        shard = program.register("shard") if data.shards > 1 else 0
+        program.step(Op.SEIZE, kind=WAITING, site=program.named["standbys"], by=shard)
+        program.step(Op.RELEASE)
+
+    def wait(self, program: Program, scenario: Scenario) -> None:
         """Emit what a commit waits for once the primary has it: PostgreSQL's synchronous_commit.
 
         remote_write: the standby has it in memory.  on: on its disk.  remote_apply: a query there
@@ -118,8 +116,7 @@ class Standby(Component):
         count = synchronous(data)
         if not count:
             return
-        if self.stalls(data):
-            self.stall(program, scenario, dataset)
+        self._gate(program, data)
         if count == 1:
             self._reply(program, data)
         else:

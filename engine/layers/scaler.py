@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from engine import hpa
 from engine.component import ControlPlane
 from engine.layers.fleet import Fleet
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from engine.layers.autoscaler import Autoscaler
 
 SEEN_KEPT = 512  # turns of which it remembers what it saw
+WINDOW_SECONDS = 15.0  # that CPU use is a mean of: metrics-server, --metric-resolution
 
 
 def control(run: ControlPlane, scalers: list[Scaler]) -> Generator[Any, Any, Any]:
@@ -40,7 +43,6 @@ class Seen(NamedTuple):
 
     at: float
     scraped_at: float
-    seconds: float  # that the figures are means of
     loads: tuple[float, ...]
 
 
@@ -51,7 +53,7 @@ class Scaler:
         self.run = run
         self.service = service
         self.station = station
-        self.fleet = Fleet(run, service, station)
+        self.fleet = Fleet(run, station)
         self.memory = hpa.Memory()
         self.seen: deque[Seen] = deque(maxlen=SEEN_KEPT)
         self.changed_at = -math.inf  # when the simple rule has done something last
@@ -95,9 +97,15 @@ class Scaler:
     def _look(self) -> None:
         """Keep in mind what is to be seen now."""
         scrapes = self.run.recorder.scrapes
-        at, seconds = (scrapes[-1].time, scrapes[-1].seconds) if scrapes else (0.0, 0.0)
-        loads = tuple(self.run.metrics.by_server("cpu_utilisation", self.station))
-        self.seen.append(Seen(float(self.run.env.now), at, seconds, loads))
+        at = scrapes[-1].time if scrapes else 0.0
+        loads = self._loads("cpu_utilisation")
+        if self.rules.metric == "busiest":
+            loads = np.fmax(loads, self._loads("utilisation"))
+        self.seen.append(Seen(float(self.run.env.now), at, tuple(loads.tolist())))
+
+    def _loads(self, name: str) -> np.ndarray:
+        """Return a figure of each server."""
+        return np.array(self.run.metrics.by_server(name, self.station, WINDOW_SECONDS))
 
     def _see_nothing(self) -> None:
         """Say once that there are no metrics; nothing is done then."""
@@ -114,7 +122,7 @@ class Scaler:
         current = fleet.count
         pods = self._pods()
         metrics = {
-            str(server): hpa.Metric(round(load * 1000), seen.scraped_at, seen.seconds)
+            str(server): hpa.Metric(round(load * 1000), seen.scraped_at, WINDOW_SECONDS)
             for server, load in enumerate(seen.loads)
             if not math.isnan(load) and str(server) in pods
         }
@@ -133,6 +141,8 @@ class Scaler:
             self._see_nothing()
             return
         low, high = self._limits(rules)
+        if self.memory == hpa.Memory():  # recordInitialRecommendation: it begins with what is
+            self.memory = hpa.Memory(recommendations=((now, current),))
         decision = hpa.decide(
             current,
             wanted.replicas,
@@ -144,7 +154,7 @@ class Scaler:
             down=rules.down.rules(),
         )
         self.memory = decision.memory
-        why = f"CPU {wanted.usage} % of {rules.target_cpu_percent} %"
+        why = f"{self._what} {wanted.usage} % of {rules.target_cpu_percent} %"
         if decision.reason != "DesiredWithinRange":
             why += f" asks for {wanted.replicas}, {REASONS[decision.reason]}"
         self._have(decision.replicas, why)
@@ -167,13 +177,15 @@ class Scaler:
         if now - self.changed_at < rules.cooldown_seconds:
             return
         loads = [load for load in seen.loads if not math.isnan(load)]
-        cpu, (low, high) = 100.0 * sum(loads) / len(loads), self._limits(rules)
+        load, (low, high) = 100.0 * sum(loads) / len(loads), self._limits(rules)
         count = self.fleet.count
-        if cpu > rules.up_above_percent and count < high:
-            self._have(count + 1, f"CPU {cpu:.0f} %, above {rules.up_above_percent:g} %")
+        if load > rules.up_above_percent and count < high:
+            self._have(count + 1, f"{self._what} {load:.0f} %, above {rules.up_above_percent:g} %")
             self.changed_at = now
-        elif cpu < rules.down_below_percent and count > low:
-            self._have(count - 1, f"CPU {cpu:.0f} %, below {rules.down_below_percent:g} %")
+        elif load < rules.down_below_percent and count > low:
+            self._have(
+                count - 1, f"{self._what} {load:.0f} %, below {rules.down_below_percent:g} %"
+            )
             self.changed_at = now
 
     def _by_schedule(self, rules: Autoscaler) -> None:
@@ -185,6 +197,11 @@ class Scaler:
             plan = plans[due]
             self._have(plan.replicas, f"planned for {plan.at_seconds:g} s")
         self.planned = due
+
+    @property
+    def _what(self) -> str:
+        """What it looks at, in words."""
+        return "CPU" if self.rules.metric == "cpu" else "CPU or threads"
 
     # ------------------------------------------------------------ acting
 

@@ -159,30 +159,3 @@ def break_down(
         halts.go(place.cpus + server)
         if in_use:
             run.note("repair", place.station.name, f"server {server + 1} of {name} works again")
-
-
-def deploy(run: ControlPlane, name: str, place: Servers) -> Generator[Any, Any, Any]:
-    """Replace a service's servers batch by batch.
-
-    As in a Kubernetes Deployment, what is taken away gets no new calls and ends those that it
-    has; its place is taken once a new server has started.  Surge adds servers meanwhile, so that
-    fewer are missing.  What was in the memory of the old ones is gone.
-    """
-    yield run.env.timeout(run.scenario.application.deploy.at_seconds or 0.0)
-    rules = run.scenario.application.deploy
-    count = run.scenario.application.servers(name)
-    away, batch = rules.batch(count)
-    text = f"{name} is replaced, {batch} of {count} at a time, {away} of them away"
-    run.note("deploy", place.station.name, text)
-    memory = run.plane.program.laid_out.get(f"memory of {name}", [])
-    for start in range(0, count, batch):
-        servers = range(start, min(count, start + batch))
-        for server in servers[:away]:
-            run.plane.mark_up(place.first + server, up=False)
-        yield run.env.timeout(run.scenario.application.deploy.start_seconds)
-        for server in servers:
-            for first in memory:
-                run.plane.empty(first + server)
-        for server in servers[:away]:
-            run.plane.mark_up(place.first + server, up=True)
-    run.note("deploy", place.station.name, f"{name} is replaced")

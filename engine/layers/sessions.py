@@ -140,6 +140,6 @@ class Sessions(Component):
             run.plane.empty(memory + server)
         if known:
             run.tally("sessions lost", known)
-            text = f"server {server + 1} of {service} has died with {known:,} sessions"
+            text = f"server {server + 1} of {service} is gone with {known:,} sessions"
             run.note("loss", f"application.{service}", f"{text}; their users sign in again")
         return known

@@ -8,6 +8,7 @@ from engine.postmortem.cause import Cause
 from engine.postmortem.impact import Impact, Objective
 from engine.postmortem.measures import Measure
 from engine.postmortem.report import (
+    RERUNS,
     CancelledError,
     Moment,
     Postmortem,
@@ -16,6 +17,7 @@ from engine.postmortem.report import (
 )
 
 __all__ = [
+    "RERUNS",
     "CancelledError",
     "Cause",
     "Impact",

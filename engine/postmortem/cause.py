@@ -51,16 +51,14 @@ def suspects(result: Result, scenario: Scenario, found: Impact) -> Iterator[Susp
     told = [
         (float(row.time_s), str(row.kind), str(row.text)) for row in before.iloc[::-1].itertuples()
     ]
-    ended = events[(events["time_s"] <= found.began_seconds) & (events["kind"] == "fault_over")]
-    standing = len(before[before["kind"] == "fault"]) - len(ended)
+    standing = {
+        one.at_seconds
+        for one in scenario.faults
+        if one.at_seconds < found.began_seconds < one.until
+    }
     for at, kind, text in told[:TRIES]:
-        others = [other for _, what, other in told if what == "fault" and other != text]
-        cause = Cause(
-            at_seconds=at,
-            kind=kind,
-            text=text,
-            also=tuple(others[: max(0, standing - (kind == "fault"))]),
-        )
+        others = [other for when, _, other in told if when in standing and other != text]
+        cause = Cause(at_seconds=at, kind=kind, text=text, also=tuple(others))
         yield Suspect(cause=cause, without=without(scenario, kind, at))
     if not told:
         yield Suspect(cause=by_itself(result, found))

@@ -57,6 +57,7 @@ class Postmortem(Frozen):
     seed: int
     seconds: float  # simulated
     objective: Objective
+    failed: int  # requests, whether anybody was harmed or not
     timeline: tuple[Moment, ...]
     cause: Cause | None
     impact: Impact | None
@@ -92,12 +93,14 @@ class Postmortem(Frozen):
     def _felt(self) -> Iterator[str]:
         found = self.impact
         if found is None:
-            yield "Nobody was harmed."
+            few = f": {self.failed:,} requests failed, too few at a time" if self.failed else ""
+            yield f"Nobody was harmed{few}."
             return
         if found.ended_seconds is None:
             yield (
-                f"From {found.began_seconds:.1f} s on; it was not over when the run ended, nor"
-                f" could it be said to be over. Users were harmed for {found.harmed_seconds:.1f} s."
+                f"From {found.began_seconds:.1f} s on; when the run ended they had not been well"
+                f" for {self.objective.calm_seconds:g} s. Users were harmed for"
+                f" {found.harmed_seconds:.1f} s."
             )
         else:
             yield (
@@ -200,6 +203,7 @@ def postmortem(
         seed=result.seed,
         seconds=result.summary.simulated_seconds,
         objective=promised,
+        failed=result.summary.failed,
         timeline=tuple(_timeline(result)),
         cause=cause,
         impact=found,

@@ -163,6 +163,25 @@ def test_the_budget_burns_fast_over_both_windows_or_nobody_is_woken() -> None:
     assert fast["severity"] == "page"
 
 
+def test_a_run_begins_on_a_good_day() -> None:
+    """A few errors in a run's first seconds are not yet a month's budget."""
+    client = {"enabled": False, "requests_per_second": 100}
+    app = servers(5, replicas=1, threads=1, cores=1, queue_limit=0)
+    burn = {"objective": 0.99}  # a third is refused: 33 times too fast
+    result = simulate(
+        system(
+            call(),
+            client=client,
+            application=app,
+            observability={"alerts": alerts(burn=burn)},
+            duration_seconds=300,
+        )
+    )
+    fired = result.on_call.set_index("alert")["fired_s"]
+    assert fired["Error budget (fast)"] == pytest.approx(180 * 14.4 / 33, abs=6)
+    assert fired["Error budget (slow)"] == pytest.approx(1080 * 6 / 33, abs=6)
+
+
 def test_alerts_alter_no_figure() -> None:
     """An alert that changed what it watches would be a fault of its own."""
     loud = {"observability.alerts.rules.errors.threshold": 0, "observability.alerts.on": True}

@@ -53,7 +53,7 @@ def test_servers_follow_the_load_to_the_target() -> None:
     run.advance(16.0)
     ((time, text),) = told(run)
     assert time == 15.0
-    assert text == "server: CPU 100 % of 80 %, 2 → 3 servers; ready in 20 s"
+    assert text == "server: CPU 99 % of 80 %, 2 → 3 servers; ready in 20 s"
     assert count(run) == 2
     run.advance(20.0)
     assert count(run) == 3
@@ -101,7 +101,7 @@ def test_scaling_down_waits_for_five_minutes_of_lower_recommendations() -> None:
 
 def test_the_pace_limits_how_fast_servers_come() -> None:
     """By default four or twice as many in 15 s, whichever is more."""
-    rules = {"startup_seconds": 0, "max_replicas": 20, "cpu_initialization_seconds": 0}
+    rules = {"startup_seconds": 0, "min_replicas": 1, "cpu_initialization_seconds": 0}
     run = Simulation(scaled(rate=2000, replicas=1, **rules))
     run.advance(16.0)
     assert count(run) == 2  # one server at 100 % asks for two: CPU says no more than that
@@ -131,7 +131,9 @@ def test_a_late_clock_decides_by_what_was_so_long_ago() -> None:
     traffic = {"shape": "step", "start_seconds": 60, "factor": 4}
     first = []
     for late in (0, 120):
-        run = Simulation(scaled(rate=50, traffic=traffic, replicas=1, late_seconds=late))
+        run = Simulation(
+            scaled(rate=50, traffic=traffic, replicas=1, min_replicas=1, late_seconds=late)
+        )
         run.advance(300.0)
         first.append(told(run)[0][0])
     assert first[0] == pytest.approx(75, abs=15)
@@ -145,7 +147,7 @@ def test_the_simple_rule_adds_one_above_80_percent_and_takes_one_below_20() -> N
     assert told(run)[0][1] == "server: CPU 100 %, above 80 %, 2 → 3 servers; ready in 20 s"
     run.advance(285.0)
     assert [time for time, _ in told(run)] == [15.0, 75.0]  # three at 83 %, then four at 63 %
-    run = Simulation(scaled(rate=20, replicas=3, mode="simple"))
+    run = Simulation(scaled(rate=20, replicas=3, mode="simple", min_replicas=1))
     run.advance(300.0)
     texts = [text for _, text in told(run)]
     assert texts[0].startswith("server: CPU ")
@@ -194,6 +196,33 @@ def test_the_cost_of_a_run_is_that_of_the_servers_over_time() -> None:
     assert six.result().summary.cost_usd_per_hour == pytest.approx(result.summary.cost_usd_per_hour)
 
 
+def test_a_knob_that_is_turned_half_way_costs_half() -> None:
+    """Servers that somebody adds by hand are paid for from then on, not from the start."""
+    run = Simulation(scaled(replicas=2, seconds=60, on=False))
+    run.advance(30.0)
+    run.change("application.replicas", 6)
+    run.advance(30.0)
+    quantity = run.result().cost.set_index("station").loc["application.server", "quantity"]
+    assert quantity == pytest.approx(4.0)
+
+
+def test_threads_that_all_wait_are_seen_by_the_busier_of_two_metrics_only() -> None:
+    """A server that waits for others seems idle by its CPU, and is scaled down into an outage."""
+    counts = []
+    for metric in ("cpu", "busiest"):
+        rules = {"metric": metric, "min_replicas": 1, "down": {"window_seconds": 60}}
+        scenario = scaled(rate=100, replicas=4, seconds=300, **rules)
+        read = {"do": "read", "dataset": "things"}
+        slow = {"read_replicas": 0, "read_time": 200, "connections": 100, "hop": 0}
+        run = Simulation(
+            scenario.change({"data": slow, "journeys.visit.steps": [call(read)]})
+        )  # 21 threads of 32 are taken, and one core of four
+        run.advance(300.0)
+        counts.append(count(run))
+    assert counts[0] <= 2
+    assert counts[1] == 4
+
+
 def test_without_metrics_nothing_is_scaled_and_that_is_said_once() -> None:
     """An autoscaler sees what was scraped; it knows nothing else."""
     scenario = scaled(rate=310).change({"observability.enabled": False})
@@ -227,7 +256,7 @@ def test_a_knob_turned_meanwhile_is_where_the_autoscaler_goes_on_from() -> None:
     run = Simulation(scaled(rate=310, replicas=4))
     run.advance(20.0)
     run.change("application.replicas", 2)
-    run.advance(15.0)
+    run.advance(30.0)
     assert told(run)[-1][1].endswith("2 → 3 servers; ready in 20 s")
 
 

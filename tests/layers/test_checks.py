@@ -36,9 +36,10 @@ def pools(run: Simulation) -> list[int]:
 
 def refuse(run: Simulation, server: int, well: bool = False) -> None:
     """Let a server refuse whoever comes, as a dead process does; or take calls again."""
-    pool = pools(run)[server]
-    run.plane.world.pools["slots"][pool] = 50 if well else 0
-    run.plane.world.pools["room"][pool] = 511 if well else 0
+    if well:
+        run.plane.reopen([pools(run)[server]])
+    else:
+        run.plane.shut([pools(run)[server]], refuses=True)
 
 
 @pytest.mark.parametrize("seed", range(1, 9))
@@ -96,6 +97,16 @@ def test_a_server_that_is_too_slow_to_answer_fails_its_checks() -> None:
     )
 
 
+def test_a_server_that_hangs_fails_its_checks() -> None:
+    """It still takes connections, so nobody is refused; only a time-out tells."""
+    run = watched(interval_seconds=2)
+    run.advance(10.0)
+    run.plane.shut([pools(run)[3]], refuses=False)
+    run.advance(10.0)
+    assert run.plane.world.pools["up"][pools(run)].tolist() == [1, 1, 1, 0]
+    check_books(run)
+
+
 def test_checks_stand_in_line_so_overload_looks_like_death() -> None:
     """Checks that skipped the line would never take a server out that answers nobody in time."""
     crowded = {"threads": 1, "cores": 1, "replicas": 1, "queue_limit": 1_000_000}
@@ -148,8 +159,7 @@ def test_inner_services_are_checked_too() -> None:
     balancer = {"checks": {"on": True, "interval_seconds": 1}}
     run = Simulation(system(outer, application=app, edge={"balancer": balancer}))
     run.advance(3.0)
-    pool = run.plane.program.stations["application.back"].pools[0]
-    run.plane.world.pools["slots"][pool] = run.plane.world.pools["room"][pool] = 0
+    run.plane.shut(run.plane.program.stations["application.back"].pools[:1], refuses=True)
     run.advance(6.0)
     assert told(run, "server_down")
     before = run.result().summary.failed
@@ -171,3 +181,54 @@ def test_the_same_seed_checks_at_the_same_moments() -> None:
     """Checks begin at a moment of chance, which is the seed's."""
     first, again = (simulate(watched(interval_seconds=1).scenario) for _ in range(2))
     assert first.summary == again.summary
+
+
+def test_outlier_detection_needs_no_checks_to_leave_a_dead_server_alone() -> None:
+    """Five failures in a row tell as much as three checks, and are there much sooner."""
+    run = watched(on=False)
+    outliers = {"edge.balancer.outliers.on": True}
+    run = Simulation(run.scenario.change(outliers))
+    run.advance(10.0)
+    refuse(run, 1)
+    run.advance(60.0)
+    assert run.result().summary.failed == 10  # five at once, five when it is let in after 30 s
+    assert [round(time) for time in told(run, "ejection")] == [20, 50]
+    check_books(run)
+
+
+def test_checks_and_outlier_detection_together_lose_least() -> None:
+    """The one is quick, the other lasting: each covers what the other does not see."""
+    failed = {}
+    for outliers in (False, True):
+        run = watched(interval_seconds=5)
+        run = Simulation(run.scenario.change({"edge.balancer.outliers.on": outliers}))
+        run.advance(10.0)
+        refuse(run, 1)
+        run.advance(100.0)
+        failed[outliers] = run.result().summary.failed
+    assert failed[True] == 5
+    assert failed[False] > 50 * failed[True]
+
+
+def test_in_memory_sessions_die_with_their_server_and_users_sign_in_elsewhere() -> None:
+    """Users of a stateful server lose more than a request when it dies."""
+    known = {}
+    for kind in ("memory", "token"):
+        app = {"sessions": {"kind": kind}}
+        run = watched(app=app, interval_seconds=1)
+        run = Simulation(
+            run.scenario.change({"client.users": 40, "edge.balancer.policy": "ip_hash"})
+        )
+        run.advance(30.0)
+        before = run.plane.world.stores["gets"].sum() - run.plane.world.stores["hits"].sum()
+        run.inject({"do": "kill_server", "server": 2, "length_seconds": 20})
+        run.advance(30.0)
+        after = run.plane.world.stores["gets"].sum() - run.plane.world.stores["hits"].sum()
+        known[kind] = after - before
+        figures = run.result().figures["value"]
+        assert figures.get("Sessions lost", 0) == 10 * (kind == "memory")
+        assert told(run, "server_down")
+        assert told(run, "server_up")
+        check_books(run)
+    assert known["memory"] >= 10  # a quarter of the users, there and back again
+    assert known["token"] == 0
