@@ -186,6 +186,7 @@ function receive(view, { map: data, selected }) {
 export default function flowmap({ data, parentElement, setTriggerValue }) {
   const known = views.get(parentElement);
   const view = known ?? mount(parentElement);
+  const call = (view.call = Symbol('call'));
   view.send = setTriggerValue;
   readColours(view);
   receive(view, JSON.parse(new TextDecoder().decode(data)));
@@ -195,6 +196,8 @@ export default function flowmap({ data, parentElement, setTriggerValue }) {
   }
   view.root.dataset.run = view.data.run; // drawn: tests and benchmarks wait for this
   return () => {
+    // A call that was overtaken while its module loaded is cleaned up after the one that overtook.
+    if (view.call !== call) return;
     cancelAnimationFrame(view.request);
     view.resized.disconnect();
     timechart.point(null);

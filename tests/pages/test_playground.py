@@ -100,7 +100,7 @@ def test_a_click_on_a_box_opens_the_inspector(server: str, page: Page) -> None:
     expect(shown.inspector).to_contain_text("Click a box")
     shown.box("application.product").click()
     expect(shown.inspector).to_contain_text("Application layer")
-    expect(shown.inspector.locator(".facts")).to_contain_text("Busy")
+    expect(shown.inspector.locator(".facts.wide")).to_contain_text("Busy")
     expect(shown.inspector).to_contain_text("What to try")
     assert "station=Product" in page.url
     shown.box("application.product").click()
