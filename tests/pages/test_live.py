@@ -110,7 +110,7 @@ def test_the_run_is_there_again_after_a_look_at_another_page(server: str, page: 
     shown = LivePage(page).open(server).play_until(20).pause()
     moment, run = shown.seconds(), shown.run
     page.get_by_role("link", name="Playground").click()
-    Playground(page).wait_for_charts()
+    page.locator(".strata:not(.live)[data-run]").wait_for(timeout=ANSWER_MS)
     page.get_by_role("link", name="Live").click()
     shown.root.wait_for(timeout=ANSWER_MS)
     expect(shown.root).to_have_attribute("data-run", run)
