@@ -64,6 +64,39 @@ def test_a_branch_in_which_nothing_differs_is_the_same_run() -> None:
     assert [action.time for action in same.history] == [5.25, 8.75]
 
 
+def test_a_branch_has_the_same_faults_at_the_same_moments() -> None:
+    """Two lines in a chart compare nothing if the faults differ, in when or how long they were."""
+    live = Live(shop())
+    live.advance(3.25)
+    live.inject({"do": "traffic_spike", "factor": 4, "length_seconds": 30})
+    live.advance(2.5)
+    live.inject({"do": "kill_server", "service": "product", "length_seconds": 5})
+    live.advance(4.1)
+    live.mend(0)
+    live.advance(20)
+    same = live.branch({})
+    same.advance(20)
+    assert [(action.time, action.do) for action in same.history] == [
+        (3.25, "inject"),
+        (5.75, "inject"),
+        (9.85, "mend"),
+    ]
+    assert same.result().summary == live.result().summary
+    assert simulate(live.recorded()).summary == live.result().summary
+
+
+def test_servers_that_are_dead_are_not_in_service() -> None:
+    """The chart of servers must show what a fault takes away, and that it comes back."""
+    live = Live(shop())
+    place = live.stations.index("application.product")
+    live.advance(2)
+    live.inject({"do": "kill_server", "service": "product", "servers": 2, "length_seconds": 5})
+    counts = [int(frame.servers[place]) for frame in live.advance(8)]
+    assert counts[:4] == [1, 1, 1, 1]
+    assert counts[-1] == 3
+    assert live.in_force() == []
+
+
 def test_a_branch_differs_in_its_knob_from_its_moment_on() -> None:
     """A question about 0:08 must leave all before 0:08 as it was."""
     live = Live(shop())

@@ -10,7 +10,14 @@ from pages.parts import palette, state, timechart
 from pages.parts.livestage import Stage
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("numbers.js", "flowmap.js", "livecharts.js", "livepanel.js", "live.js")
+_SCRIPTS = (
+    "numbers.js",
+    "flowmap.js",
+    "livecharts.js",
+    "livepanel.js",
+    "livefilm.js",
+    "live.js",
+)
 
 
 def _read(*names: str) -> str:
@@ -28,8 +35,7 @@ _component = st.components.v2.component(
     "strata_live",
     html=_read("live.html"),
     css=timechart.CSS + _read("flowmap.css", "live.css") + _percentiles(),
-    js=timechart.IMPORT
-    + _read("numbers.js", "flowmap.js", "livecharts.js", "livepanel.js", "live.js"),
+    js=timechart.IMPORT + _read(*_SCRIPTS),
 )
 
 KEY = "live"

@@ -81,7 +81,6 @@ function buildCharts(view) {
     nameLines(chart);
     return chart;
   });
-  timechart.listen((seconds) => review(view, seconds));
 }
 
 // What is drawn: this run's lines, then dashed those of the run beside, as far as they have been shown.

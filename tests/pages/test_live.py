@@ -105,6 +105,22 @@ def test_scrubbing_back_shows_what_was(server: str, page: Page) -> None:
     shown.play_until(end + 2)
 
 
+def test_the_run_is_there_again_after_a_look_at_another_page(server: str, page: Page) -> None:
+    """A class that looks something up must not lose its run; charts still answer to clicks."""
+    shown = LivePage(page).open(server).play_until(20).pause()
+    moment, run = shown.seconds(), shown.run
+    page.get_by_role("link", name="Playground").click()
+    page.locator(".strata:not(.live)[data-run]").wait_for(timeout=ANSWER_MS)
+    page.get_by_role("link", name="Live").click()
+    shown.root.wait_for(timeout=ANSWER_MS)
+    expect(shown.root).to_have_attribute("data-run", run)
+    assert shown.seconds() == moment
+    page.wait_for_timeout(500)
+    shown.root.locator(".timechart .u-over").first.click(position={"x": 20, "y": 40})
+    assert shown.seconds() < moment
+    shown.play_until(moment + 2)
+
+
 def test_a_restart_begins_again_with_the_same_numbers(server: str, page: Page) -> None:
     """The same seed tells the same story, until somebody breaks it in another way."""
     shown = LivePage(page).open(server).play_until(12).pause()
