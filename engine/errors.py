@@ -20,8 +20,9 @@ def close_to(name: str, names: Iterable[str]) -> str:
     """Return "; did you mean x?" or "; use one of …" for a name that does not exist."""
     known = sorted(names)
     near = difflib.get_close_matches(name, known, 1)
+    near = near or [word for word in known if name and word.startswith(name)][:3]
     if near:
-        return f"; did you mean {near[0]}?"
+        return f"; did you mean {' or '.join(near)}?"
     return f"; use one of {', '.join(known[:12])}" if known else ""
 
 

@@ -104,8 +104,6 @@ def _knob(
         yield Knob(path=path, kind="choice", value=value, choices=choices, **common)
     elif isinstance(value, bool):
         yield Knob(path=path, kind="bool", value=value, **common)
-    elif isinstance(value, str):
-        yield Knob(path=path, kind="choice", value=value, **common)
     else:
         kind: Literal["int", "float"] = "int" if isinstance(value, int) else "float"
         yield Knob(

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from engine.component import Step
 from engine.distribution import Distribution, Frozen
+from engine.faults import Change, Chaos, Fault
 from engine.program import LAYERS
 from engine.scenario import Dataset, Journey, Scenario
 
@@ -31,6 +32,10 @@ This page is made from the classes in `engine/layers/`:
 """
 COLUMNS = "| path | what | default | range | |\n|---|---|---|---|---|\n"
 INTERNAL = {"enabled", "do", "then", "title"}
+COMMON = frozenset({"at_seconds", "length_seconds", "order"})
+PLAN = """Faults stand in a list, `faults`; each says what it does (`do`), when (`at_seconds`) and,
+if it lasts, for how long (`length_seconds`, 30 if not said; empty: to the end of the run). In the
+shell: `python -m engine run amazon --fault 'kill_server at=30 for=20 service=product'`."""
 
 
 def reference() -> str:
@@ -47,7 +52,18 @@ def reference() -> str:
     parts.append("\n## Steps\n\nA journey is a list of steps; `then` are the steps within one.\n")
     for kind, step in sorted(Step.kinds.items()):
         parts.extend(_section(step, f"do: {kind}", by_name=True))
+    parts.extend(_plan())
     return "\n".join("".join(parts).rstrip().splitlines()) + "\n"
+
+
+def _plan() -> Iterator[str]:
+    """Yield what can be planned for a run: changes, chaos, and every kind of fault."""
+    yield f"\n## What goes wrong\n\n{PLAN}\n"
+    yield from _section(Change, "changes[…]")
+    yield from _section(Chaos, "chaos")
+    order = [*LAYERS, ""]
+    for kind, fault in sorted(Fault.kinds.items(), key=lambda each: order.index(each[1].layer)):
+        yield from _section(fault, f"do: {kind}", by_name=True, but=COMMON)
 
 
 def _sections(model: type[BaseModel], path: str, title: str, layer: str) -> Iterator[str]:
@@ -62,13 +78,18 @@ def _sections(model: type[BaseModel], path: str, title: str, layer: str) -> Iter
 
 
 def _section(
-    model: type[BaseModel], path: str, *, heading: bool = True, by_name: bool = False
+    model: type[BaseModel],
+    path: str,
+    *,
+    heading: bool = True,
+    by_name: bool = False,
+    but: frozenset[str] = frozenset(),
 ) -> Iterator[str]:
-    """Yield the heading and the table of one class."""
+    """Yield the heading and the table of one class, but for some fields."""
     rows = [
         _row(name if by_name else f"{path}.{name}", field)
         for name, field in model.model_fields.items()
-        if name not in INTERNAL and _is_plain(field)
+        if name not in INTERNAL and name not in but and _is_plain(field)
     ]
     if heading:
         yield f"\n### {model.__name__}: `{path}`\n\n{_words(model)}\n"

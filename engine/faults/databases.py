@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.component import ControlPlane, knob
+from engine.errors import ScenarioError
 from engine.faults.fault import Lasting
+from engine.kernel.tables import NOBODY
 from engine.layers.replication import lag_less, lag_more
 from engine.program import WORKING
 
@@ -47,6 +49,13 @@ class OfShard(Lasting):
         """Any of the shards."""
         return {"shard": 1 + int(rng.integers(scenario.data.shards))}
 
+    def need(self, run: ControlPlane, *, primary: bool) -> None:
+        """Raise ScenarioError if no request of this run comes to the shard's machines."""
+        clusters = run.scenario.data.failover.clusters(run)
+        if not clusters or (primary and clusters[self.shard - 1].primary == NOBODY):
+            what = "primary" if primary else "database"
+            raise ScenarioError(f"no request of this run needs the {what}; nobody would notice")
+
     def primary(self, scenario: Scenario) -> Iterator[str]:
         """Yield the primary, unless another can have taken its place meanwhile."""
         if not scenario.data.failover.on:
@@ -72,6 +81,7 @@ class PrimaryDown(OfShard):
 
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
         """Kill it, or let it hang."""
+        self.need(run, primary=True)
         failover = run.scenario.data.failover
         fallen = failover.primary_down(run, self.shard - 1, hangs=self.hangs)
         yield PRIMARY, f"the primary of shard {self.shard} {'hangs' if self.hangs else 'is dead'}"
@@ -100,7 +110,10 @@ class ReplicaDown(OfShard):
 
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
         """Kill it, or let it hang."""
+        self.need(run, primary=False)
         failover = run.scenario.data.failover
+        if not failover.replica_pools(run, self.shard - 1):
+            raise ScenarioError("no request of this run reads a replica; nobody would notice")
         fallen = failover.replica_down(run, self.shard - 1, self.replica - 1, hangs=self.hangs)
         who = f"replica {self.replica} of shard {self.shard}"
         yield REPLICAS, f"{who} {'hangs' if self.hangs else 'is dead'}"
@@ -132,6 +145,7 @@ class ShardDown(OfShard):
 
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
         """Kill all its machines, or let them hang."""
+        self.need(run, primary=False)
         failover = run.scenario.data.failover
         fallen = failover.shard_down(run, self.shard - 1, hangs=self.hangs)
         who = f"all {len(fallen)} machines" if len(fallen) > 1 else "the machine"

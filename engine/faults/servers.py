@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.component import ControlPlane, knob
-from engine.errors import close_to, shown
+from engine.errors import ScenarioError, close_to, shown
 from engine.faults.fault import Lasting
 from engine.faults.words import counted, numbered
 from engine.layers.servers import Servers
@@ -77,6 +77,8 @@ class OfService(Lasting):
     def found(self, run: ControlPlane) -> tuple[Servers, list[int], str]:
         """Return where the service's servers stand, which ones it befalls, and their names."""
         name = self.name(run.scenario)
+        if name not in run.plane.program.laid_out:
+            raise ScenarioError(f"no request of this run calls {name}; nobody would notice")
         place: Servers = run.plane.program.laid_out[name]
         indices = self.indices(run.scenario, run.plane.scaled(place.station.name))
         return place, indices, numbered(f"{name} server", indices)

@@ -88,8 +88,8 @@ class Timeline:
         why_not = self._why_not(fault, fault.kind, self._planned)
         if why_not:
             raise ScenarioError(why_not)
+        self._begin(fault, len(self.faults), fault.kind)
         self.faults.append(fault)
-        self._begin(fault, len(self.faults) - 1, fault.kind)
         self._did(fault.order)
         self._settle()
         return fault
@@ -171,15 +171,21 @@ class Timeline:
         others = self._planned if index == CHAOS else lambda: self.in_force
         why_not = self._why_not(fault, name, others)
         if not why_not:
-            self._begin(fault, index, name)
-        elif index != CHAOS:
+            try:
+                self._begin(fault, index, name)
+            except ScenarioError as error:
+                why_not = str(error)
+        if why_not and index != CHAOS:
             self.run.note("refused", "", why_not)
 
     def _begin(self, fault: Fault, index: int, name: str) -> None:
         new = force(fault, self.run.scenario, name)
         acting = iter(fault.act(self.run))
         self._settle()
-        station, text = next(acting)
+        try:
+            station, text = next(acting)
+        except ScenarioError as error:  # it is only known now
+            raise ScenarioError(f"{name}: {error}") from None
         self.run.note("fault", station, text)
         each = Happening(new, acting, index)
         self.happening.append(each)
