@@ -134,8 +134,12 @@ def _remedies(result: Result, station: str, row: Any) -> list[Remedy]:
             "Double the cache TTL", "cache.ttl_seconds", 604_800, 2
         )
     if station == "data.primary":
-        return more("+1 shard", "data.shards", 64) + more(
-            "Double the connections", "data.connections", 10_000, 2
+        spare = scenario.data.read_replicas and not scenario.data.failover.on
+        switch = Remedy(label="Switch failover on", changes={"data.failover.on": True})
+        return (
+            [switch] * bool(spare)
+            + more("+1 shard", "data.shards", 64)
+            + more("Double the connections", "data.connections", 10_000, 2)
         )
     if station == "data.search":
         return more("Double the search threads", "data.search.slots", 10_000, 2) + more(

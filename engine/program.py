@@ -60,6 +60,7 @@ class Program(Assembly):
         self.entries: list[tuple[int, str, str]] = []  # (row, from station, to station)
         self.reasons: dict[str, int] = dict(REASONS)
         self.journeys: list[str] = []
+        self.replaceable: set[str] = set()  # stations where another takes over from one that dies
         self.laid_out: dict[str, Any] = {}  # what components have laid out already
         self._seen: Counter[str] = Counter()
         self._registers: dict[str, int] = {}

@@ -36,7 +36,7 @@ def topology(program: Program) -> nx.DiGraph[str]:
             graph.add_edge(name, target, telemetry=True)
     alone = single_points(graph)
     for name in graph:
-        graph.nodes[name]["spof"] = name in alone
+        graph.nodes[name]["spof"] = name in alone - program.replaceable
     return graph
 
 

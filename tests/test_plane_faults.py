@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine import Scenario, Simulation
@@ -127,6 +127,8 @@ def test_the_books_balance_whatever_breaks(scenario, seed, what) -> None:
 @given(scenarios(arrivals="open"), seeds, st.lists(deeds, min_size=1, max_size=8))
 def test_a_system_that_was_mended_runs_dry(scenario, seed, what) -> None:
     """What a crash left behind, a slot, a timer, a token, would be there for ever."""
+    queue = scenario.asynchronous  # a relay offers a message for ever to a queue without places
+    assume(not (queue.outbox.on and queue.bounded and queue.capacity == 0))
     run = havoc(scenario, seed, what, [])
     run.plane.set_rate(0.0)
     for processor in range(len(run.plane.program._rows["processors"])):
@@ -162,13 +164,9 @@ def test_what_is_mended_at_once_was_never_broken(scenario, seed, at) -> None:
     handle = other.plane.disturb(other.plane.program.rows(), factor=9.0)
     other.plane.calm(handle)
     other.plane.reopen(pools)
-    other.plane.surge(5.0)
-    other.plane.surge(1.0)
     for run in (plain, other):
         run.advance_to(scenario.duration_seconds)
-    skipped = {"sources", "clock", "due", "order", "who"}  # a surge plans its next request anew
-    assert set(alike(plain.plane.world, other.plane.world)) <= skipped | {"tokens", "processors",
-                                                                          "lanes"}  # fmt: skip
+    assert alike(plain.plane.world, other.plane.world) == []
     assert plain.result().summary == other.result().summary
 
 

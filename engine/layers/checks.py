@@ -7,6 +7,7 @@ fails it.  What the balancer does with the results is `policy.Check`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -105,13 +106,16 @@ class Checks(Component):
         program.named[f"check {service}"] = -1
 
         def emit() -> None:
-            program.named[f"check {service}"] = program.begin("check")
+            balancer = program.station("edge.balancer", "Load balancer", "balancer")
             with program.at(place.station, "health check", background=True):
+                there = program.node
+            program.named[f"check {service}"] = program.begin("check")
+            with program.at(balancer, "health check", background=True):
                 server = program.register("server 0")
                 program.step(Op.LOOKUP, site=program.lookup(np.arange(place.laid)), register=server)
                 patience = min(self.timeout_seconds, self.interval_seconds)
                 program.attempt(
-                    ask,
+                    functools.partial(ask, there),
                     timeout=Distribution(constant=patience * 1e3),
                     cancels=True,
                     otherwise=lambda: end(0),
@@ -119,13 +123,14 @@ class Checks(Component):
                 )
                 end(1)
 
-        def ask() -> None:
-            program.hold("hop", scenario.application.hop, NETWORK)
+        def ask(there: int) -> None:
+            program.hold("forward", scenario.edge.balancer.latency, NETWORK)
             server = program.register("server 0")
             full = program.reason(f"{service} accept queue full")
-            program.step(Op.SEIZE, kind=WAITING, site=place.first, by=server, reason=full)
-            place.compute(program, "check", server, self.cpu_time)
-            program.step(Op.RELEASE)
+            with program.beside(there):
+                program.step(Op.SEIZE, kind=WAITING, site=place.first, by=server, reason=full)
+                place.compute(program, "check", server, self.cpu_time)
+                program.step(Op.RELEASE)
 
         def end(well: int) -> None:
             server = program.register("server 0")

@@ -197,6 +197,7 @@ class Failover(Component):
 
     def acknowledge(self, program: Program, scenario: Scenario, dataset: str) -> None:
         """Emit that a write is acknowledged, so that a failover can tell which of them it loses."""
+        program.replaceable.add(PRIMARY)
         keys = scenario.datasets[dataset].keys
         program.step(Op.MARK, site=program.ledger(acknowledged(dataset), keys))
 
@@ -329,6 +330,16 @@ class Failover(Component):
 
     def figures(self, result: Measured) -> Iterator[Figure]:
         """What failovers have cost."""
+        if self.on:
+            checks = f"{self.failures} × {self.check_every_seconds:g} s"
+            yield Figure(
+                name="Failover, at most",
+                station=PRIMARY,
+                value=self.failures * self.check_every_seconds + self.promotion_seconds,
+                unit="s",
+                help="From the death of a primary until a replica takes its writes: checks of"
+                f" {checks}, and {self.promotion_seconds:g} s for the promotion.",
+            )
         count = result.tallied("data.promotions")
         if not count:
             return

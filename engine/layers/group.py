@@ -123,11 +123,47 @@ class Group:
             text = f"{title}: worker {worker + 1} is back and takes partitions again"
             self.run.note("rebalance", self.station, text)
 
+    # ------------------------------------------------------------ queues that deal out
+
+    def redeal(self) -> None:
+        """Give what was dealt out to a worker whose connection is closed to another one.
+
+        RabbitMQ notices at once: it requeues what was not acknowledged, and deals no more there.
+        """
+        plane = self.run.plane
+        pools = plane.program.stations[self.station].pools
+        slots = plane.world.pools["slots"][pools[0] : pools[0] + len(pools)]
+        if slots.all() and not self.out:
+            return
+        out = {worker for worker, pool in enumerate(pools) if not plane.answers(pool)}
+        if out == self.out or len(out) == len(pools):
+            return
+        for worker in out ^ self.out:
+            plane.mark_up(pools[worker], up=worker not in out, by="connection")
+        left = [worker for worker in range(len(pools)) if worker not in out]
+        self._tell_dealt(sorted(out - self.out), sorted(self.out - out))
+        self._give([w if w in left else left[w % len(left)] for w in range(len(pools))])
+        self.out = out
+
+    def _tell_dealt(self, gone: list[int], back: list[int]) -> None:
+        """Note who has gone and who is back."""
+        layer, world = self.run.scenario.asynchronous, self.run.plane.world
+        title, first = layer.title_of(self.kind), int(world.channels["first"][self.channel])
+        for worker in gone:
+            waits = int(world.partitions["waiting"][first + worker])
+            text = f"{title}: worker {worker + 1} has closed its connection; {waits} messages that"
+            self.run.note("redelivery", self.station, f"{text} it was dealt go to others")
+        for worker in back:
+            self.run.note("rebalance", self.station, f"{title}: worker {worker + 1} is back")
+
 
 def listen(run: ControlPlane, groups: dict[str, Group]) -> Generator[Any, Any, Any]:
     """Take heartbeats in, of all groups."""
     while True:
         yield run.env.timeout(run.scenario.asynchronous.rebalance.heartbeat_seconds)
-        if run.scenario.asynchronous.broker == "kafka":
-            for group in groups.values():
+        layer = run.scenario.asynchronous
+        for group in groups.values():
+            if layer.broker == "kafka":
                 group.listen()
+            elif layer.dispatch == "in_turn":
+                group.redeal()

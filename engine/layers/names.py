@@ -158,7 +158,10 @@ class Dns(Component):
         return ""
 
     def region_down(self, run: ControlPlane, region: str) -> int:
-        """Let the edge of a region refuse whoever comes; return what `region_back` takes."""
+        """Let the edge of a region refuse whoever comes; return what `region_back` takes.
+
+        Requests that have passed it already go on.
+        """
         names = [each.name for each in run.scenario.client.regions]
         gate = self._gate(run, "edges") + names.index(region)
         run.plane.shut([gate], refuses=True)

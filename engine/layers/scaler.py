@@ -57,7 +57,7 @@ class Scaler:
         self.memory = hpa.Memory()
         self.seen: deque[Seen] = deque(maxlen=SEEN_KEPT)
         self.changed_at = -math.inf  # when the simple rule has done something last
-        self.blind = False  # whether it was noted that there is nothing to see
+        self.blind = False  # whether it was noted why nothing can be done
         self.planned = -1  # the last entry of the schedule that was carried out
 
     @property
@@ -77,6 +77,8 @@ class Scaler:
         if not rules.scales(self.service):
             return
         self.fleet.bill()  # a knob may have been turned meanwhile
+        if self._tied():
+            return
         if rules.mode == "scheduled":
             self._by_schedule(rules)
             return
@@ -93,6 +95,23 @@ class Scaler:
             self._by_target(rules, seen)
         else:
             self._by_thresholds(rules, seen)
+
+    def _tied(self) -> bool:
+        """Return whether a hash gives each user a server once for all; say so once."""
+        scenario = self.run.scenario
+        balancer = scenario.edge.balancer
+        first = {
+            getattr(step, "service", "")
+            for journey in scenario.journeys.values()
+            for step in journey.steps
+        }
+        balanced = scenario.edge.enabled and balancer.on and self.service in first
+        tied = bool(balanced and balancer.policy in {"hash", "consistent_hash"})
+        if tied and not self.blind:
+            text = f"{self.service}: policy {balancer.policy} ties users to servers, so"
+            self.run.note("scale", self.station, f"{text} {self.fleet.count} servers stay")
+            self.blind = True
+        return tied
 
     def _look(self) -> None:
         """Keep in mind what is to be seen now."""

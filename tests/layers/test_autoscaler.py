@@ -231,6 +231,14 @@ def test_without_metrics_nothing_is_scaled_and_that_is_said_once() -> None:
     assert told(run) == [(15.0, "server: no metrics were scraped, so 2 servers stay")]
 
 
+def test_users_who_are_tied_to_servers_keep_them() -> None:
+    """Servers that are taken away while a hash still leads to them would be there for nothing."""
+    scenario = scaled(rate=310, replicas=3).change({"edge.balancer.policy": "hash"})
+    run = Simulation(scenario)
+    run.advance(60.0)
+    assert told(run) == [(15.0, "server: policy hash ties users to servers, so 3 servers stay")]
+
+
 def test_limits_hold_whatever_the_load() -> None:
     """A budget is a budget; and a scale outside of its limits is brought back at once."""
     run = Simulation(scaled(rate=900, replicas=2, max_replicas=4, startup_seconds=0))

@@ -236,3 +236,22 @@ def test_a_queue_gives_a_dead_workers_message_to_others_after_the_visibility_tim
     assert row["redelivered"] >= lost
     assert row["processed"] == row["published"]
     check_books(run)
+
+
+def test_what_was_dealt_out_to_a_worker_that_is_gone_is_dealt_out_anew() -> None:
+    """Its connection is closed, so the broker knows at once; nothing waits for it in vain."""
+    run = Simulation(letters(rate=50, broker="queue", dispatch="in_turn"))
+    run.advance(10.0)
+    pool = run.plane.program.stations[KIND].pools[2]
+    crash(run, [2])
+    run.advance(30.0)
+    ((time, text),) = told(run, "redelivery")
+    assert 10 < time <= 13
+    assert text.startswith("Mail: worker 3 has closed its connection;")
+    assert run.plane.world.channels["waiting"][0] < 30
+    before = run.plane.world.meters["served"].sum()
+    run.plane.reopen([pool])
+    run.advance(10.0)
+    assert owners(run) == {0, 1, 2, 3}
+    assert run.plane.world.meters["served"].sum() > before + 400
+    check_books(run)

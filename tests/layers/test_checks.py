@@ -210,6 +210,30 @@ def test_checks_and_outlier_detection_together_lose_least() -> None:
     assert failed[False] > 50 * failed[True]
 
 
+def test_a_balancer_that_is_cut_off_finds_all_servers_down() -> None:
+    """Checks go the way that requests go: what they cannot cross, requests cannot cross either."""
+    run = watched(interval_seconds=1)
+    run = Simulation(run.scenario.change({"edge.balancer.latency": 1}))
+    run.advance(5.0)
+    run.inject({"do": "partition", "link": "edge-application", "length_seconds": 10})
+    run.advance(5.0)
+    assert run.plane.world.pools["up"][pools(run)].tolist() == [0, 0, 0, 0]
+    run.advance(10.0)
+    assert run.plane.world.pools["up"][pools(run)].tolist() == [1, 1, 1, 1]
+    check_books(run)
+
+
+def test_checks_are_no_traffic_of_the_map() -> None:
+    """The map shows who asks for what; a check asks for nothing."""
+    run = watched(interval_seconds=1)
+    run.advance(20.0)
+    stations = run.result().stations
+    assert stations.loc["application.server", "rate_per_s"] == pytest.approx(
+        stations.loc["edge.balancer", "rate_per_s"]
+    )
+    assert set(run.result().topology.edges) == set(watched(on=False).result().topology.edges)
+
+
 def test_in_memory_sessions_die_with_their_server_and_users_sign_in_elsewhere() -> None:
     """Users of a stateful server lose more than a request when it dies."""
     known = {}

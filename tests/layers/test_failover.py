@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import LAYERS, Scenario, Simulation
+from engine import LAYERS, Scenario, Simulation, inspect
 from engine.layers.failover import Failover
 from engine.layers.replication import behind, lag_less, lag_more, lag_seconds
 from engine.layers.servers import luck
@@ -367,6 +367,19 @@ def test_a_fault_of_the_timeline_is_followed_by_its_failover() -> None:
     assert set(failed(run)) <= {"no primary", "database down"}
     assert all(run.plane.is_up(pool) for pool in failover(run).replica_pools(run))
     check_books(run)
+
+
+def test_a_primary_with_a_failover_is_no_single_point_of_failure() -> None:
+    """The map would warn of what has been taken care of, and not of what has not."""
+    said = {}
+    for on in (True, False):
+        run = run_of(failover=WATCH | {"on": on})
+        run.advance_to(5)
+        said[on] = inspect(run.result(), "data.primary")
+    assert not any("single point" in text for text in said[True].sentences)
+    assert any("Failover, at most: 10 s" in text for text in said[True].sentences)
+    assert any("single point" in text for text in said[False].sentences)
+    assert said[False].remedies[0].changes == {"data.failover.on": True}
 
 
 def test_equal_replicas_have_no_primary_to_lose() -> None:
