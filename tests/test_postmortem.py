@@ -120,6 +120,15 @@ def test_no_more_runs_are_played_than_allowed_and_each_is_announced() -> None:
     assert found.not_played
 
 
+def test_cures_of_the_layer_where_it_began_are_tried_first() -> None:
+    """A bound on the runs would cut off what is likeliest to help."""
+    said: list[str] = []
+    result = simulate(load("primary_failover").change({"data.failover.on": False}))
+    found = postmortem(result, reruns=2, progress=lambda _done, _of, what: said.append(what))
+    assert said[1] == "failover to a replica"
+    assert [trial.measure.name for trial in found.helped] == ["failover to a replica"]
+
+
 def test_it_can_be_cancelled() -> None:
     """Who leaves the page would go on paying for it."""
     result = simulate(load("monolith").change({**QUIET, "faults": [SLOW]}))

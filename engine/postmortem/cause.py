@@ -26,6 +26,7 @@ class Cause(Frozen):
     at_seconds: float
     kind: str  # as in the log; "traffic" or "capacity" where the log has nothing
     text: str
+    station: str = ""  # where; "" if nowhere in particular
     failed_without: int | None = None  # requests, in the same run without it; None: not played
     harmed_seconds_without: float | None = None
     also: tuple[str, ...] = ()  # what was wrong already
@@ -49,16 +50,17 @@ def suspects(result: Result, scenario: Scenario, found: Impact) -> Iterator[Susp
     events = result.events
     before = events[(events["time_s"] <= until) & events["kind"].isin(CAUSES)]
     told = [
-        (float(row.time_s), str(row.kind), str(row.text)) for row in before.iloc[::-1].itertuples()
+        (float(row.time_s), str(row.kind), str(row.text), str(row.station))
+        for row in before.iloc[::-1].itertuples()
     ]
     standing = {
         one.at_seconds
         for one in scenario.faults
         if one.at_seconds < found.began_seconds < one.until
     }
-    for at, kind, text in told[:TRIES]:
-        others = [other for when, _, other in told if when in standing and other != text]
-        cause = Cause(at_seconds=at, kind=kind, text=text, also=tuple(others))
+    for at, kind, text, station in told[:TRIES]:
+        others = [other for when, _, other, _ in told if when in standing and other != text]
+        cause = Cause(at_seconds=at, kind=kind, text=text, station=station, also=tuple(others))
         yield Suspect(cause=cause, without=without(scenario, kind, at))
     if not told:
         yield Suspect(cause=by_itself(result, found))
@@ -87,17 +89,19 @@ def by_itself(result: Result, found: Impact) -> Cause:
     if len(usual) and len(now) and now.max() > MORE_TRAFFIC * usual.median():
         rise = now.max() / usual.median()
         text = f"traffic rose to {rise:.1f} times what it was, {now.max():,.0f} requests a second"
-        return Cause(at_seconds=at, kind="traffic", text=text)
-    return Cause(at_seconds=at, kind="capacity", text=busiest(result, at))
+        return Cause(at_seconds=at, kind="traffic", text=text, station="client.web")
+    text, station = busiest(result, at)
+    return Cause(at_seconds=at, kind="capacity", text=text, station=station)
 
 
-def busiest(result: Result, at: float) -> str:
-    """Say which station had most to do when harm began."""
+def busiest(result: Result, at: float) -> tuple[str, str]:
+    """Say which station had most to do when harm began, and return it; "" if none had much."""
     series = result.station_series
     window = float(result.timeseries["time_s"].iloc[0])
     then = series[(series["time_s"] > at) & (series["time_s"] <= at + 3 * window)]
     load = then.groupby("station", observed=True)["utilisation"].mean().dropna()
     if load.empty or load.max() < BUSY:
-        return "nothing in the log explains it, and no station was busy"
-    title = result.stations["title"][load.idxmax()]
-    return f"nothing had gone wrong: {title} was {load.max():.0%} busy, more came than it can do"
+        return "nothing in the log explains it, and no station was busy", ""
+    station = str(load.idxmax())
+    busy = f"{result.stations['title'][station]} was {load.max():.0%} busy"
+    return f"nothing had gone wrong: {busy}, more came than it can do", station

@@ -25,15 +25,25 @@ class Measure(Frozen):
     name: str
     changes: dict[str, Any]
 
+    @property
+    def layers(self) -> set[str]:
+        """The layers whose knobs it turns."""
+        return {path.partition(".")[0] for path in self.changes}
 
-def measures(scenario: Scenario) -> list[Measure]:
-    """Return what might have helped, what costs nothing first."""
+
+def measures(scenario: Scenario, station: str = "") -> list[Measure]:
+    """Return what might have helped: first in the layer of `station`, where it began.
+
+    What costs nothing comes before what costs money.  More traffic is met in the application.
+    """
     found = []
     for name, propose in PROPOSALS:
         changes = propose(scenario)
         if changes:
             found.append(Measure(name=name, changes=changes))
-    return found
+    layer = station.partition(".")[0]
+    near = {layer, "application"} if layer == "client" else {layer}
+    return sorted(found, key=lambda measure: not near & measure.layers)
 
 
 def services(scenario: Scenario) -> Iterator[str]:

@@ -185,9 +185,9 @@ def postmortem(
     trials: list[Trial] = []
     unplayed: list[str] = []
     if found is not None:
-        proposals = measures(recorded)
         stage.total = reruns
         cause = _cause(stage, found)
+        proposals = measures(recorded, cause.station if cause is not None else "")
         stage.total = min(reruns, stage.done + len(proposals))
         for measure in proposals:
             if stage.done >= reruns:

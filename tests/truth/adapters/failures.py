@@ -48,10 +48,12 @@ def amplified(case: Case) -> dict[str, Any]:
         poisson=False,
     )
     wanted = FAILURES / p**attempts
-    plane.advance(min(REQUESTS_MAX, max(REQUESTS_MIN, wanted)) / 1000.0)
+    too_rare = wanted > 2 * REQUESTS_MAX
+    count = REQUESTS_MIN if too_rare else min(REQUESTS_MAX, max(REQUESTS_MIN, wanted))
+    plane.advance(count / 1000.0)
     journey = plane.world.journeys[0]
     failed: Any = int(journey["failed"]) / int(journey["started"])
-    if wanted > 2 * REQUESTS_MAX:
+    if too_rare:
         failed = Beside(f"one request in {1 / p**attempts:,.0f} fails: too few come in any run")
     return {
         "mean_attempts": int(plane.world.visits[rows[0]]) / int(journey["started"]),
@@ -107,19 +109,26 @@ def budgeted(case: Case) -> dict[str, Any]:
 def throttled(case: Case) -> dict[str, Any]:
     """Clients that are refused too often refuse some of their requests themselves."""
     given, window = case.given, 120.0
+    capacity = given["backend_capacity"]
     scenario = system(
         [call("server")],
         given["offered"],
-        client={**AT_ONCE, "attempts": 1, "throttle": {"on": True, "multiplier": given["K"]}},
+        client={
+            **AT_ONCE,
+            "gap": "fixed",
+            "attempts": 1,
+            "throttle": {"on": True, "multiplier": given["K"], "window_seconds": window},
+        },
         edge={
             "dns": {"on": False},
-            "limiter": {"on": True, "rate": given["backend_capacity"], "burst": 10},
+            "limiter": {"on": True, "rate": capacity, "burst": capacity},
             "balancer": {"on": False},
         },
         application={"services": {"server": server(0, 200)}},
     )
     end = 10 * window
-    run = begin(scenario, end, warm_up=end - window)
+    seconds = 5 * window
+    run = begin(scenario, end, warm_up=end - seconds)
     run.advance_to(end)
     result = run.result()
     gates = run.plane.program.laid_out["client.throttle"]
@@ -131,8 +140,8 @@ def throttled(case: Case) -> dict[str, Any]:
     sent = float(limiter["rate_per_s"])
     return {
         "steady_state_sent_to_backend": sent,
-        "local_reject_fraction": 1.0 - sent * window / made,
-        "backend_rejects_per_s": sent - accepted / window,
+        "local_reject_fraction": 1.0 - sent * seconds / made,
+        "backend_rejects_per_s": sent - accepted / seconds,
     }
 
 
