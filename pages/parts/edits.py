@@ -17,6 +17,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from engine import Scenario, ScenarioError
+from engine.reading import values
 from pages.parts.draft import NAME, checked, no_name
 from pages.parts.forms import (
     JOURNEYS,
@@ -24,11 +25,11 @@ from pages.parts.forms import (
     first_kind,
     inside,
     new_step,
-    references,
     step_fields,
     step_kinds,
 )
 from pages.parts.lines import last_line, node_at
+from pages.parts.renames import Renaming, rekey
 
 Edit = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -41,10 +42,11 @@ def edited(text: str, scenario: Scenario, edit: Edit) -> tuple[str, str]:
     `text` says `scenario`.  An edit is what the browser sends: {"op": "set", "path": […], …}.
     """
     change, what = _planned(scenario, edit)
-    plain = yaml.safe_load(text)
+    plain = values(text, "the text")
     change(plain)
     expected = checked(json.dumps(plain))
-    return _appended(text, edit, plain, expected) or _kept(text, change, expected), what
+    found = _replaced(text, edit, expected) or _appended(text, edit, plain, expected)
+    return found or _kept(text, change, expected), what
 
 
 def written(text: str, scenario: Scenario, changes: dict[str, Any]) -> str:
@@ -72,6 +74,22 @@ def _kept(text: str, change: Callable[[Any], None], expected: Scenario) -> str:
     except (YAMLError, ScenarioError, ValueError, TypeError, KeyError, AttributeError):
         pass  # a layout that cannot be kept
     return expected.to_yaml()
+
+
+def _replaced(text: str, edit: Edit, expected: Scenario) -> str:
+    """Return the text with a plain value written over another; "" if it cannot be."""
+    value = _value(edit) if edit["op"] == "set" else None
+    node = node_at(text, tuple(edit["path"])) if isinstance(value, str | int | float) else None
+    if not isinstance(node, yaml.ScalarNode) or node.style in {"|", ">"}:
+        return ""
+    # Within brackets a word is quoted that would mean something else there.
+    listed = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=1e9)
+    written = listed.strip().removeprefix("[").removesuffix("]")
+    found = text[: node.start_mark.index] + written + text[node.end_mark.index :]
+    try:
+        return found if checked(found) == expected else ""
+    except ScenarioError:
+        return ""
 
 
 def _appended(text: str, edit: Edit, plain: Any, expected: Scenario) -> str:
@@ -144,10 +162,8 @@ def _value(edit: Edit) -> Any:
     if len(text) > CELL_MAX:
         raise ScenarioError(f"{name} has {len(text):,} characters; use at most {CELL_MAX:,}")
     try:
-        if any(isinstance(each, yaml.AliasEvent) for each in yaml.parse(text)):
-            raise ScenarioError(f"{name} uses a YAML alias; write the value out instead")
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        return values(text, "the text")
+    except ScenarioError:
         raise ScenarioError(
             f"{name} is {text[:60]!r}; use a number or one line of YAML, such as {{exponential: 8}}"
         ) from None
@@ -177,39 +193,15 @@ def _enter(tree: Any, scenario: Scenario, path: Path, name: str, entry: dict[str
 
 
 def _rename(scenario: Scenario, path: Path, name: str) -> tuple[Callable[[Any], None], str]:
-    """Return how to rename a service, dataset, worker or journey, and all steps that name it."""
-    section, old = path[:-1], str(path[-1])
+    """Return how to rename a service, dataset, worker or journey, and all that names it."""
+    section, old = tuple(str(part) for part in path[:-1]), str(path[-1])
     _free(scenario, section, name)
-    kind = next((kind for kind, where in NAMED.items() if where == section), "")
 
     def change(tree: Any) -> None:
-        node = _reach(tree, scenario, section)
-        place = list(node).index(old)
-        entry = node.pop(old)
-        if isinstance(node, CommentedMap):
-            node.insert(place, name, entry)
-        else:
-            later = list(node.items())[place:]
-            for key, _ in later:
-                del node[key]
-            node.update([(name, entry), *later])
-        for journey in tree["journeys"].values() if kind else ():
-            _rename_in(journey["steps"], kind, old, name)
+        rekey(_reach(tree, scenario, section), old, name)
+        Renaming(section, old, name).everywhere(tree)
 
     return change, f"rename {old} to {name}"
-
-
-def _rename_in(steps: Any, kind: str, old: str, new: str) -> None:
-    """Rename what steps name."""
-    for step in steps:
-        model = step_kinds()[step["do"]]
-        for field in [name for name, of in references(model).items() if of == kind]:
-            if step.get(field) == old:
-                step[field] = new
-            elif isinstance(step.get(field), list):
-                step[field][:] = [new if each == old else each for each in step[field]]
-        for field in step_fields(model):
-            _rename_in(step.get(field) or (), kind, old, new)
 
 
 def _free(scenario: Scenario, path: Path, name: str) -> None:
