@@ -16,7 +16,7 @@ from engine.reading import PresetInfo, load, presets, read_text
 from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Scenario
-from engine.study.compare import Comparison, Verdict, compare, comparisons
+from engine.study.compare import RUNS, Comparison, Verdict, compare, comparisons
 from engine.study.crew import Cluster, Crew, Processes, crew
 from engine.study.explain import (
     Explanation,
@@ -43,7 +43,7 @@ from engine.study.sweep import (
     streamed,
     sweep,
 )
-from engine.study.trials import Trial, what_next
+from engine.study.trials import Trial, ranked, rankings, what_next
 from engine.theory import Usl
 from engine.traces import Span, Trace
 
@@ -51,6 +51,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LAYERS",
     "METRICS",
+    "RUNS",
     "Axis",
     "CancelledError",
     "Candidate",
@@ -112,6 +113,8 @@ __all__ = [
     "postmortem",
     "presets",
     "ranged",
+    "ranked",
+    "rankings",
     "read_text",
     "ready",
     "scalability",

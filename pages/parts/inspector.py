@@ -13,6 +13,7 @@ import streamlit as st
 
 from engine import Result, inspect
 from pages.parts import limits, palette, state, words
+from pages.parts.pins import pin_button
 from pages.parts.state import Run
 
 REMEDIES_MAX, REASONS_MAX = 4, 4
@@ -60,6 +61,9 @@ def inspector(run: Run, selected: str | None) -> None:
     else:
         _ghost(selected)
     _undo()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="answers"):
+        pin_button("pin")
+        st.page_link("pages/explain.py", label="What would help? →")
 
 
 def _titles(run: Run) -> dict[str, str]:
