@@ -7,13 +7,19 @@ from pages.parts import comparing, jobs, pins, state
 from pages.parts.frame import enter
 from pages.parts.jobs import Job
 from pages.parts.pins import NOW
+from pages.parts.sidebar import label
 from pages.parts.state import Run
 
 NAME = "compare"
 BASELINE, OTHERS, RUNS, UNTIL, VIEW = "baseline", "others", "runs", "until", "view"
 OTHERS_MAX = 4
 RUNS_FIRST, RUNS_MOST = 8, 200
-UNTILS = {0: "as many runs as said", 10: "until P99 is ± 10 %", 5: "± 5 %", 2: "± 2 %"}
+UNTILS = {
+    0: "no more than these",
+    10: "until P99 is known to ± 10 %",
+    5: "until P99 is known to ± 5 %",
+    2: "until P99 is known to ± 2 %",
+}
 
 
 def choose(run: Run) -> tuple[str, list[str]]:
@@ -58,7 +64,7 @@ def replicate(run: Run, names: list[str]) -> None:
     with many:
         runs = st.number_input("Runs of each", 2, RUNS_MOST, RUNS_FIRST, key=RUNS)
     with until:
-        percent = st.selectbox("How many", list(UNTILS), format_func=UNTILS.__getitem__, key=UNTIL)
+        percent = st.selectbox("And then", list(UNTILS), format_func=UNTILS.__getitem__, key=UNTIL)
     about = (tuple((name, each.digest()) for name, each in scenarios.items()), runs, percent)
     job = jobs.find(NAME)
     with button:
@@ -96,38 +102,48 @@ def replicate(run: Run, names: list[str]) -> None:
             comparing.verdicts(job.known)
 
 
+def side_by_side(run: Run, baseline: str, others: list[str]) -> None:
+    """Draw everything that two or more systems that differ have to tell."""
+    known = pins.sources(run)
+    base_scenario = known[baseline][1]
+    differs = {name: differences(base_scenario, known[name][1]) for name in others}
+    if not any(differs.values()):
+        st.info(
+            "Both are the same system so far. Pin what is on screen as the baseline, then move a"
+            " slider on the left, switch a layer off, or choose a preset above. The comparison"
+            " appears here at once."
+        )
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        replicate(run, [baseline, *others])
+    with right:
+        titles = {
+            path: label(knob)
+            for base, _ in (known[name] for name in (baseline, *others))
+            for path, knob in base.knobs.items()
+        }
+        comparing.differing(differs, baseline, titles)
+    runs = {
+        name: state.simulated(scenario.digest(), run.result.seed, base.key, base, scenario)
+        for name, (base, scenario) in ((each, known[each]) for each in [baseline, *others])
+    }
+    view = st.segmented_control(
+        "Look at",
+        list(comparing.VIEWS),
+        default="Over time",
+        required=True,
+        key=VIEW,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    comparing.VIEWS[view](runs)
+    st.caption(f"One run of each, with seed {run.result.seed}: the same luck for all.")
+
+
 run = enter()
 baseline, others = choose(run)
-known = pins.sources(run)
-if not others:
+if others:
+    side_by_side(run, baseline, others)
+else:
     st.info("Choose at least one system to compare the baseline with.")
-    st.stop()
-base_scenario = known[baseline][1]
-differs = {name: differences(base_scenario, known[name][1]) for name in others}
-if not any(differs.values()):
-    st.info(
-        "Both are the same system so far. 1. Pin what is on screen as the baseline. 2. Move a"
-        " slider on the left, switch a layer off, or choose a preset above. The comparison appears"
-        " here at once."
-    )
-    st.stop()
-left, right = st.columns([3, 2], gap="medium")
-with left:
-    replicate(run, [baseline, *others])
-with right:
-    comparing.differing(differs, baseline)
-runs = {
-    name: state.simulated(scenario.digest(), run.result.seed, base.key, base, scenario)
-    for name, (base, scenario) in ((each, known[each]) for each in [baseline, *others])
-}
-view = st.segmented_control(
-    "Look at",
-    list(comparing.VIEWS),
-    default="Over time",
-    required=True,
-    key=VIEW,
-    bind="query-params",
-    label_visibility="collapsed",
-)
-comparing.VIEWS[view](runs)
-st.caption(f"One run of each, with seed {run.result.seed}: the same luck for all.")

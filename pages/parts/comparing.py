@@ -1,6 +1,7 @@
 """Systems side by side: what one run of each shows, with the same luck."""
 
 import html
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -34,6 +35,7 @@ WHICH: dict[Which, str] = {
 }
 NAMES = {"title", "blurb"}  # of a scenario: no settings
 EVENTS_MAX = 200
+_ABSOLUTE = re.compile(r" \([+−][^)]*\)")
 VALUE_MAX = 80  # characters
 
 
@@ -71,14 +73,17 @@ def _verdict(verdict: Verdict) -> str:
     """Return a cell: the value, how it differs, and whether that is better."""
     what = METRICS[verdict.metric]
     said = verdict.sentence.removeprefix(f"{what.title}: ")
+    said = _ABSOLUTE.sub("", said)  # the value itself stands beside it
     style = next((each for each in ("better", "worse") if said.endswith(each)), "noise")
     glyph = {"better": "✓ ", "worse": "✕ "}.get(style, "")
     value = what.say(verdict.value.mean)
-    return f"<td class='says {style}'>{glyph}{_text(value)}<br><small>{_text(said)}</small></td>"
+    return f"<td class='says {style}'>{glyph}{_text(value)} <small>{_text(said)}</small></td>"
 
 
-def differing(differs: dict[str, list[tuple[str, Any, Any]]], base: str) -> None:
-    """Draw exactly what differs in the configuration."""
+def differing(
+    differs: dict[str, list[tuple[str, Any, Any]]], base: str, titles: dict[str, str]
+) -> None:
+    """Draw exactly what differs in the configuration; `titles` has what knobs are called."""
     for name, everything in differs.items():
         rows = [row for row in everything if row[0] not in NAMES]
         st.markdown(f"**What differs: {words.plain(name)}**")
@@ -86,7 +91,7 @@ def differing(differs: dict[str, list[tuple[str, Any, Any]]], base: str) -> None
             st.caption("Nothing: it is the same system as the baseline. Move a slider.")
             continue
         body = "".join(
-            f"<tr><th scope='row'>{_text(path)}</th><td>{_value(old)}</td><td>{_value(new)}</td>"
+            f"<tr><th scope='row'>{_setting(path, titles)}</th><td>{_value(old)}</td><td>{_value(new)}</td>"
             "</tr>"
             for path, old, new in rows
         )
@@ -97,9 +102,19 @@ def differing(differs: dict[str, list[tuple[str, Any, Any]]], base: str) -> None
         )
 
 
+def _setting(path: str, titles: dict[str, str]) -> str:
+    """Return a setting's title above its path."""
+    title = titles.get(path)
+    small = f"<small class='path'>{_text(path)}</small>"
+    return f"{_text(title)}<br>{small}" if title else _text(path)
+
+
 def _value(value: Any) -> str:
     """Return a setting's value; long ones are cut."""
-    text = "–" if value is None else str(value)
+    if isinstance(value, bool) or value is None:
+        text = {True: "on", False: "off", None: "–"}[value]
+    else:
+        text = f"{value:,.10g}" if isinstance(value, int | float) else str(value)
     return _text(text if len(text) <= VALUE_MAX else f"{text[:VALUE_MAX]} …")
 
 
@@ -152,7 +167,11 @@ def traces(runs: dict[str, Run]) -> None:
     }
     with st.container(horizontal=True, gap="medium"):
         journey = st.selectbox(
-            "Journey", list(titles), format_func=titles.__getitem__, key="compare-journey"
+            "Journey",
+            list(titles),
+            index=len(titles) - 1,
+            format_func=titles.__getitem__,
+            key="compare-journey",
         )
         which = st.segmented_control(
             "Request",
@@ -192,7 +211,11 @@ def traces(runs: dict[str, Run]) -> None:
 def parts(runs: dict[str, Run]) -> None:
     """Draw every part of the map: how busy it is and how long one waits, side by side."""
     tables = {name: run.result.stations for name, run in runs.items()}
-    order = list(dict.fromkeys(part for table in tables.values() for part in table.index))
+    order = list(
+        dict.fromkeys(
+            part for table in tables.values() for part in table.index[table["rate_per_s"] > 0]
+        )
+    )
     heads = "".join(f"<th colspan='3'>{_text(name)}</th>" for name in runs)
     again = "<th>Rate</th><th>Busy</th><th>Waits</th>" * len(runs)
     rows = []

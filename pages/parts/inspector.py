@@ -54,6 +54,9 @@ def choose_part(run: Run) -> str | None:
 
 def inspector(run: Run, selected: str | None) -> None:
     """Draw what there is to say about the selected part."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="answers"):
+        pin_button("pin", "tertiary")
+        st.page_link("pages/explain.py", label="Explain")
     if selected is None:
         _overview(run)
     elif selected in run.result.stations.index:
@@ -61,9 +64,6 @@ def inspector(run: Run, selected: str | None) -> None:
     else:
         _ghost(selected)
     _undo()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="answers"):
-        pin_button("pin")
-        st.page_link("pages/explain.py", label="What would help? →")
 
 
 def _titles(run: Run) -> dict[str, str]:

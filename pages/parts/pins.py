@@ -1,6 +1,7 @@
 """What a session compares: the baseline that it has pinned, the system on screen, presets."""
 
 import dataclasses
+from typing import Literal
 
 import streamlit as st
 
@@ -65,7 +66,7 @@ def name_of(run: Run) -> str:
     ]
     more = f" and {len(moved) - NAMED_MAX} more" if len(moved) > NAMED_MAX else ""
     name = run.base.name.replace("_", " ").capitalize()
-    return f"📌 {name}" + (f": {', '.join(said)}{more}" if said else "")
+    return f"Pinned {name}" + (f": {', '.join(said)}{more}" if said else "")
 
 
 def _value(value: object) -> str:
@@ -95,12 +96,13 @@ def _preset(name: str) -> tuple[Base, Scenario]:
     return base, base.scenario
 
 
-def pin_button(key: str) -> None:
+def pin_button(key: str, style: Literal["secondary", "tertiary"] = "secondary") -> None:
     """Draw the button that pins the system on screen."""
     st.button(
-        "📌 Pin as baseline",
+        "Pin as baseline",
         key=key,
         on_click=pin,
+        type=style,
         help="Keeps the system as it is now. Change something, and see on the Compare page what"
         " that did.",
     )

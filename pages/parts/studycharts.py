@@ -142,7 +142,7 @@ def latencies(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
     all_ms = np.concatenate([table["latency_ms"].to_numpy() for table in tables.values()])
     all_ms = all_ms[all_ms > 0]
     low, high = (all_ms.min() * 0.9, all_ms.max() * 1.1) if len(all_ms) else (1.0, 1000.0)
-    edges = np.geomspace(low, high, BARS + 1)
+    edges, marks = np.geomspace(low, high, BARS + 1), charts.ticks(low, high)
     figure = go.Figure()
     for place, (name, table) in enumerate(tables.items()):
         counts, _ = np.histogram(table["latency_ms"], bins=edges, weights=table["requests"])
@@ -167,7 +167,14 @@ def latencies(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
     figure.update_layout(
         height=280,
         margin={"l": 0, "r": 8, "t": 26, "b": 0},
-        xaxis={"type": "log", "title": "Latency, ms (each step multiplies)", "fixedrange": True},
+        xaxis={
+            "type": "log",
+            "title": "Latency",
+            "range": [math.log10(low), math.log10(high)],
+            "tickvals": marks,
+            "ticktext": [words.milliseconds(each) for each in marks],
+            "fixedrange": True,
+        },
         yaxis={
             "ticksuffix": " %",
             "rangemode": "tozero",
