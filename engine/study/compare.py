@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -68,25 +68,38 @@ def compare(scenarios: Mapping[str, Scenario], lab: Lab, runs: int = RUNS) -> Co
 
     Raises ScenarioError if one cannot be played, StoppedError if it is called off.
     """
+    *_, found = comparisons(scenarios, lab, runs)
+    return found
+
+
+def comparisons(
+    scenarios: Mapping[str, Scenario], lab: Lab, runs: int = RUNS
+) -> Iterator[Comparison]:
+    """Yield what is known so far, from two runs each on; the last has all of them.
+
+    Raises ScenarioError if a scenario cannot be played, StoppedError if it is called off.
+    """
     if len(scenarios) < 2:
         raise ScenarioError("a comparison needs at least two scenarios; add another")
     if runs < 2:
         raise ScenarioError(f"runs is {runs}; one run says nothing of noise: use at least 2")
-    names = tuple(scenarios)
-    found = lab.samples(list(scenarios.values()), seeds(runs))
-    outcomes = dict(zip(names, found, strict=True))
-    for name, played in outcomes.items():
-        for outcome in played:
-            if outcome.problem:
-                raise ScenarioError(f"{name}: {outcome.problem}")
-    base = names[0]
+    for found in lab.rounds(list(scenarios.values()), seeds(runs)):
+        outcomes = dict(zip(scenarios, found, strict=True))
+        for name, played in outcomes.items():
+            for outcome in played:
+                if outcome.problem:
+                    raise ScenarioError(f"{name}: {outcome.problem}")
+        yield _told(scenarios, outcomes)
+
+
+def _told(scenarios: Mapping[str, Scenario], outcomes: dict[str, list[Outcome]]) -> Comparison:
+    """Return what outcomes, paired by seed, say."""
+    base, *others = scenarios
     verdicts = [
-        judge(name, metric, outcomes[base], outcomes[name])
-        for name in names[1:]
-        for metric in METRICS
+        judge(name, metric, outcomes[base], outcomes[name]) for name in others for metric in METRICS
     ]
-    differs = {name: differences(scenarios[base], scenarios[name]) for name in names[1:]}
-    return Comparison(names, tuple(verdicts), differs, outcomes, runs)
+    differs = {name: differences(scenarios[base], scenarios[name]) for name in others}
+    return Comparison(tuple(scenarios), tuple(verdicts), differs, outcomes, len(outcomes[base]))
 
 
 def judge(name: str, metric: str, before: list[Outcome], after: list[Outcome]) -> Verdict:
@@ -103,11 +116,11 @@ def sentence(metric: str, was: Interval, change: Interval) -> str:
     if change.runs == 0:
         return f"{what.title}: not measured in both"
     if not change.real or abs(change.mean) < what.floor:
-        return f"{what.title}: no difference beyond noise (±{what.say(abs(change.half_width))})"
+        return f"{what.title}: no difference beyond noise (±{what.by(abs(change.half_width))})"
     better = (change.mean < 0) == (what.better == "lower")
     word = "" if what.better == "neither" else ", better" if better else ", worse"
     sign = "+" if change.mean > 0 else "−"
-    by = f"{sign}{what.say(abs(change.mean))} ± {what.say(change.half_width)}"
+    by = f"{sign}{what.by(abs(change.mean))} ± {what.by(change.half_width)}"
     if was.mean and what.unit not in {"$", "share"}:
         by = (
             f"{sign}{abs(change.mean / was.mean):.1%} ± {change.half_width / abs(was.mean):.1%}"
