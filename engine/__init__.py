@@ -16,36 +16,109 @@ from engine.reading import PresetInfo, load, presets, read_text
 from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Scenario
+from engine.study.compare import Comparison, Verdict, compare, comparisons
+from engine.study.crew import Cluster, Crew, Processes, crew
+from engine.study.explain import (
+    Explanation,
+    Headroom,
+    Objective,
+    explain,
+    headroom,
+    load_knob,
+)
+from engine.study.figures import METRICS, Metric, Outcome, Task
+from engine.study.lab import Lab, StoppedError, differences, seeds
+from engine.study.plan import Candidate, Goal, Plan, plan
+from engine.study.shelf import Shelf
+from engine.study.statistics import Interval, batch_means, interval, mser5
+from engine.study.sweep import (
+    Axis,
+    Cell,
+    Sweep,
+    axis,
+    combinations,
+    knee,
+    ranged,
+    scalability,
+    streamed,
+    sweep,
+)
+from engine.study.trials import Trial, what_next
+from engine.theory import Usl
 from engine.traces import Span, Trace
 
 __version__ = "0.1.0"
 __all__ = [
     "LAYERS",
+    "METRICS",
+    "Axis",
     "CancelledError",
+    "Candidate",
+    "Cell",
+    "Cluster",
+    "Comparison",
+    "Crew",
+    "Explanation",
     "Fault",
     "FaultInfo",
     "Frame",
+    "Goal",
+    "Headroom",
     "Inspection",
+    "Interval",
     "Knob",
+    "Lab",
     "Live",
+    "Metric",
+    "Objective",
+    "Outcome",
+    "Plan",
     "Postmortem",
     "PresetInfo",
+    "Processes",
     "Remedy",
     "Result",
     "Scenario",
     "ScenarioError",
+    "Shelf",
     "Simulation",
     "Span",
+    "StoppedError",
     "Summary",
+    "Sweep",
+    "Task",
     "Trace",
+    "Trial",
+    "Usl",
+    "Verdict",
+    "axis",
+    "batch_means",
     "catalogue",
+    "combinations",
+    "compare",
+    "comparisons",
+    "crew",
+    "differences",
+    "explain",
+    "headroom",
     "inspect",
+    "interval",
+    "knee",
     "knobs",
     "load",
+    "load_knob",
+    "mser5",
+    "plan",
     "postmortem",
     "presets",
+    "ranged",
     "read_text",
     "ready",
+    "scalability",
+    "seeds",
     "simulate",
+    "streamed",
+    "sweep",
     "warm_up",
+    "what_next",
 ]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from engine.errors import ScenarioError
 from engine.scenario import Scenario
-from engine.study.figures import METRICS, Outcome
-from engine.study.lab import Lab, differences, seeds, values_of
+from engine.study.figures import METRICS, Outcome, Task
+from engine.study.lab import Lab, StoppedError, differences, seeds, values_of
 from engine.study.statistics import Interval, difference, interval
 
 RUNS = 8
@@ -68,25 +68,55 @@ def compare(scenarios: Mapping[str, Scenario], lab: Lab, runs: int = RUNS) -> Co
 
     Raises ScenarioError if one cannot be played, StoppedError if it is called off.
     """
+    *_, found = comparisons(scenarios, lab, runs)
+    return found
+
+
+def comparisons(
+    scenarios: Mapping[str, Scenario], lab: Lab, runs: int = RUNS
+) -> Iterator[Comparison]:
+    """Yield what is known so far, from two runs each on; the last has all of them.
+
+    Raises ScenarioError if a scenario cannot be played, StoppedError if it is called off.
+    """
     if len(scenarios) < 2:
         raise ScenarioError("a comparison needs at least two scenarios; add another")
     if runs < 2:
         raise ScenarioError(f"runs is {runs}; one run says nothing of noise: use at least 2")
-    names = tuple(scenarios)
-    found = lab.samples(list(scenarios.values()), seeds(runs))
-    outcomes = dict(zip(names, found, strict=True))
-    for name, played in outcomes.items():
-        for outcome in played:
-            if outcome.problem:
-                raise ScenarioError(f"{name}: {outcome.problem}")
-    base = names[0]
+    names, luck = tuple(scenarios), seeds(runs)
+    # All scenarios meet one seed before any meets the next: what is known so far is paired.
+    tasks = [Task.of(scenario, seed) for seed in luck for scenario in scenarios.values()]
+    found: dict[int, Outcome] = {}
+    told = 1
+    for index, outcome in lab.stream(tasks):
+        name = names[index % len(names)]
+        if outcome.problem:
+            raise ScenarioError(f"{name}: {outcome.problem}")
+        found[index] = outcome
+        whole = len(found) if len(found) == len(tasks) else _unbroken(found)
+        if whole // len(names) > told:
+            told = whole // len(names)
+            yield _told(
+                scenarios,
+                {n: [found[i * len(names) + k] for i in range(told)] for k, n in enumerate(names)},
+            )
+    if told < runs:
+        raise StoppedError
+
+
+def _unbroken(found: Mapping[int, Outcome]) -> int:
+    """Return how many places from the first on have been played."""
+    return next(index for index in range(len(found) + 1) if index not in found)
+
+
+def _told(scenarios: Mapping[str, Scenario], outcomes: dict[str, list[Outcome]]) -> Comparison:
+    """Return what outcomes, paired by seed, say."""
+    base, *others = scenarios
     verdicts = [
-        judge(name, metric, outcomes[base], outcomes[name])
-        for name in names[1:]
-        for metric in METRICS
+        judge(name, metric, outcomes[base], outcomes[name]) for name in others for metric in METRICS
     ]
-    differs = {name: differences(scenarios[base], scenarios[name]) for name in names[1:]}
-    return Comparison(names, tuple(verdicts), differs, outcomes, runs)
+    differs = {name: differences(scenarios[base], scenarios[name]) for name in others}
+    return Comparison(tuple(scenarios), tuple(verdicts), differs, outcomes, len(outcomes[base]))
 
 
 def judge(name: str, metric: str, before: list[Outcome], after: list[Outcome]) -> Verdict:

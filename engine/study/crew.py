@@ -74,6 +74,13 @@ class Processes:
             else:
                 return
 
+    def end(self) -> None:
+        """End the processes at once, whatever they are at."""
+        from loky import get_reusable_executor  # noqa: PLC0415
+
+        executor = get_reusable_executor(max_workers=self.count, timeout=IDLE_SECONDS)
+        executor.shutdown(wait=False, kill_workers=True)
+
 
 class Cluster:
     """Plays on a Dask cluster; its workers have this version of Strata on their path."""
