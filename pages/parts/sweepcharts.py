@@ -157,19 +157,10 @@ def heat(view: View) -> go.Figure:
         hoverinfo="skip",
         textfont={"color": "#16191D", "size": 12},
     )
-    limit = scaled(view.metric, view.limit)
-    if not math.isnan(limit) and min(values.shape) > 1:
-        level = math.log10(max(limit, 1e-9)) if wide else limit
-        figure.add_contour(
-            z=colours,
-            contours={"start": level, "end": level, "size": 1, "coloring": "none"},
-            line={"width": 3, "color": palette.INK.here()},
-            showscale=False,
-            hoverinfo="skip",
-            connectgaps=False,
-        )
+    _border(figure, view, values)
     _clickable(figure, view)
-    figure.update_layout(**_layout(titled(across), titled(up), height=HEIGHT + 60))
+    title = f"↑ {titled(up)}; in each field {heading(view.metric)}"
+    figure.update_layout(**_layout(titled(across), title, height=HEIGHT + 60))
     figure.update_xaxes(
         tickvals=[*range(len(columns))], ticktext=[said(across, v) for v in columns]
     )
@@ -177,6 +168,31 @@ def heat(view: View) -> go.Figure:
     figure.update_xaxes(range=[-0.5, len(columns) - 0.5], showgrid=False, zeroline=False)
     figure.update_yaxes(range=[-0.5, len(rows) - 0.5], showgrid=False, zeroline=False)
     return figure
+
+
+def _border(figure: go.Figure, view: View, values: np.ndarray) -> None:
+    """Draw the line between fields that keep the limit and those that do not."""
+    beyond = np.array([[view.bad(value) for value in row] for row in values])
+    known = np.isfinite(values)
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for row, column in np.ndindex(values.shape):
+        for below, beside in ((row, column + 1), (row + 1, column)):
+            if below >= values.shape[0] or beside >= values.shape[1]:
+                continue
+            if not (known[row, column] and known[below, beside]):
+                continue
+            if beyond[row, column] != beyond[below, beside]:
+                x += [beside - 0.5, column + 0.5, None]
+                y += [below - 0.5, row + 0.5, None]
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"width": 4, "color": palette.INK.here()},
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def _clickable(figure: go.Figure, view: View) -> None:

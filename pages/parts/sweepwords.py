@@ -63,7 +63,7 @@ def of_map(view: View) -> str:
     if not math.isnan(view.limit) and known:
         good = sum(not view.bad(each) for each in known)
         text += (
-            f" The black line is the limit of {view.metric.say(view.limit)}: {good} of"
+            f" The thick line is the limit of {view.metric.say(view.limit)}: {good} of"
             f" {len(known)} fields keep it, ✕ does not."
         )
     return text + " Click a field to open it in the Playground."
