@@ -1,8 +1,9 @@
 """Plan: say what you promise, and get the cheapest system that keeps it."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pandas as pd
 import streamlit as st
@@ -256,10 +257,12 @@ if job is None:
         " system that keeps the promise, and for each cheaper one the reason why it does not.",
         icon="🎯",
     )
-elif job.about.stand.key != state.base().key:
-    st.caption("⚠️ The last plan was for another preset; start again for this one.")
 else:
-    jobs.watch(job, lambda known: shown(job.about, known, over=False), what="configurations")
-    if job.over and job.known is not None:
-        shown(job.about, job.known, over=True)
+    asked = cast("Asked", job.about)
+    if asked.stand.key == state.base().key:
+        jobs.watch(job, functools.partial(shown, asked, over=False), what="configurations")
+        if job.over and job.known is not None:
+            shown(asked, job.known, over=True)
+    else:
+        st.caption("⚠️ The last plan was for another preset; start again for this one.")
 where_played()

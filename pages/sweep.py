@@ -1,11 +1,12 @@
 """Sweep: turn one or two knobs through a range, and see the whole curve."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import streamlit as st
 
@@ -331,10 +332,10 @@ if job is None:
 elif wish is None:
     jobs.watch(job)
 else:
-    asked: Asked = job.about
+    asked = cast("Asked", job.about)
     if asked != wish.asked and job.over:
         st.caption("⚠️ Knobs or fields have changed since; this is what was asked before.")
-    jobs.watch(job, lambda found: shown(wish, asked, found, over=False))
+    jobs.watch(job, functools.partial(shown, wish, asked, over=False))
     if job.over and job.known is not None and asked.stand.key == state.base().key:
         shown(wish, asked, job.known, over=True)
 where_played()

@@ -173,7 +173,7 @@ class Search:
         slow, errors = (
             interval(values_of(outcomes, metric)) for metric in ("latency_ms_p99", "error_ratio")
         )
-        where = breaks_first(whole) if how and not whole.problem else ""
+        where = breaks_first(_felt(whole)) if how and not whole.problem else ""
         full = whole.get(f"busy {where}")
         if where and full > 0:
             how += f"; {self.titles.get(where, where)} is {full:.0%} busy"
@@ -206,6 +206,13 @@ def mean(outcomes: Sequence[Outcome]) -> Outcome:
         return Outcome({}, problem)
     names = outcomes[0].figures
     return Outcome({name: sum(o.get(name) for o in outcomes) / len(outcomes) for name in names})
+
+
+def _felt(outcome: Outcome) -> Outcome:
+    """Return what users feel: nobody waits for work that goes on behind an answer."""
+    return Outcome(
+        {name: value for name, value in outcome.figures.items() if " asynchronous." not in name}
+    )
 
 
 def excess_of(promise: Objective, outcome: Outcome) -> float:

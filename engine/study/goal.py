@@ -92,7 +92,8 @@ class Goal:
 
     def days(self, scenario: Scenario) -> Iterator[tuple[str, Scenario, Objective]]:
         """Yield (name, scenario, objective) of every circumstance; the ordinary day first."""
-        yield "with its headroom" if self.headroom else "", self.loaded(scenario), self.objective
+        name = f"at {1 + self.headroom:.0%} of the load" if self.headroom else ""
+        yield name, self.loaded(scenario), self.objective
         for day in self.bad_days:
             system = day.of(scenario)
             if system is not None:

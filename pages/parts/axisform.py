@@ -103,7 +103,7 @@ def _values(number: int, knob: Knob, scenario: Scenario, spread: Any, rest: Any)
                 key=recall(f"sweep-list-{own}"),
             )
         return axis(scenario, knob.path, numbers(text))
-    return _range(knob, scenario, rest, own, (low, high, count), spacing)
+    return _range(knob, scenario, rest, own, (low, high, count), spacing == "log")
 
 
 def _range(
@@ -112,7 +112,7 @@ def _range(
     rest: Any,
     own: str,
     usual: tuple[float, float, int],
-    spacing: Literal["linear", "log", "list"],
+    log: bool,
 ) -> Axis:
     """Draw from, to and how many."""
     low, high, count = usual
@@ -135,7 +135,7 @@ def _range(
             key=recall(f"sweep-to-{own}"),
         )
         steps = st.number_input("Steps", 2, STEPS_MAX, count, key=recall(f"sweep-steps-{own}"))
-    scale: Literal["linear", "log"] = "log" if spacing == "log" else "linear"
+    scale: Literal["linear", "log"] = "log" if log else "linear"
     return ranged(scenario, knob.path, float(start), float(end), int(steps), scale)
 
 

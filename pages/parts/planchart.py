@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from engine import Candidate, front_of
 from pages.parts import palette
+from pages.parts.sweepcharts import logarithmic
 
 HEIGHT = 330
 
@@ -42,22 +43,25 @@ def front(
     if winner is not None:
         place = next(n for n, each in enumerate(tried) if each.changes == winner.changes)
         _points(figure, tried, [place], names, ("the cheapest", "star", palette.WARN.here()), 20)
-    slowest = max((tried[place].latency_ms_p99 for place in shown), default=limit_ms)
-    figure.add_hline(
-        y=limit_ms,
-        line={"width": 1.4, "dash": "dash", "color": palette.BAD.here()},
-        annotation={
-            "text": f"P99 ≤ {limit_ms:,.0f} ms",
-            "font": {"size": 11, "color": palette.BAD.here()},
-        },
-        annotation_position="bottom right",
+    times = [limit_ms, *(tried[place].latency_ms_p99 for place in shown)]
+    wide = max(times) > 8 * min(times) > 0
+    figure.add_hline(y=limit_ms, line={"width": 1.4, "dash": "dash", "color": palette.BAD.here()})
+    figure.add_annotation(
+        x=1,
+        xref="paper",
+        xanchor="right",
+        y=math.log10(limit_ms) if wide else limit_ms,
+        yanchor="bottom",
+        text=f"P99 ≤ {limit_ms:,.0f} ms",
+        showarrow=False,
+        font={"size": 11, "color": palette.BAD.here()},
     )
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 0, "r": 8, "t": 34, "b": 0},
         title={"text": "P99, ms", "font": {"size": 13}, "x": 0, "y": 0.99, "yanchor": "top"},
         xaxis={"title": {"text": "Cost, $/h", "standoff": 6}, "fixedrange": True},
-        yaxis={"fixedrange": True, "rangemode": "tozero"},
+        yaxis={"fixedrange": True, **({} if wide else {"rangemode": "tozero"})},
         legend={
             "orientation": "h", "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom",
             "font": {"size": 11},
@@ -65,8 +69,8 @@ def front(
         clickmode="event+select",
         dragmode=False,
     )  # fmt: skip
-    if slowest > 5 * limit_ms:
-        figure.update_yaxes(type="log", rangemode="normal", dtick="D2")
+    if wide:
+        logarithmic(figure, min(times), max(times))
     return figure
 
 

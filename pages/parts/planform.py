@@ -16,7 +16,7 @@ from engine import (
     bad_day,
     catalogue,
 )
-from pages.parts.axisform import name_of, numbers, said
+from pages.parts.axisform import numbers, said
 from pages.parts.base import Base
 from pages.parts.kept import recall, remember
 from pages.parts.sidebar import label
@@ -95,7 +95,7 @@ def knob_fields(base: Base, scenario: Scenario) -> tuple[list[Axis], str]:
         "Knobs",
         list(known),
         default=usual,
-        format_func=lambda path: name_of(known[path]),
+        format_func=lambda path: label(known[path]),
         key=key,
         label_visibility="collapsed",
         placeholder="choose knobs",

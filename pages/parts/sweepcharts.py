@@ -279,17 +279,22 @@ def hockey(view: View) -> go.Figure:
     figure.update_layout(**_layout("Answered, requests/s", "Latency, ms"))
     known = [each for each in (*slow, *late) if each > 0]
     if known and max(known) > 20 * min(known):
-        ticks = _ticks(min(known), max(known))
-        figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:,g}" for tick in ticks])
+        logarithmic(figure, min(known), max(known))
     else:
         figure.update_yaxes(rangemode="tozero")
     return figure
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def logarithmic(figure: go.Figure, low: float, high: float) -> None:
+    """Make the upright axis logarithmic, with round numbers on it."""
+    at = ticks(low, high)
+    figure.update_yaxes(type="log", tickvals=at, ticktext=[f"{tick:,g}" for tick in at])
+
+
+def ticks(low: float, high: float) -> list[float]:
     """Return 1, 2 and 5 of every power of ten between two values, and one beyond either.
 
-    >>> _ticks(90, 800)
+    >>> ticks(90, 800)
     [50.0, 100.0, 200.0, 500.0, 1000.0]
     """
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
