@@ -17,7 +17,7 @@ from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Scenario
 from engine.study.candidates import Candidate
-from engine.study.compare import Comparison, Verdict, compare, comparisons
+from engine.study.compare import RUNS, Comparison, Verdict, compare, comparisons
 from engine.study.crew import Cluster, Crew, Processes, crew
 from engine.study.explain import (
     Explanation,
@@ -46,7 +46,7 @@ from engine.study.sweep import (
     streamed,
     sweep,
 )
-from engine.study.trials import Trial, what_next
+from engine.study.trials import Trial, ranked, rankings, what_next
 from engine.theory import Usl
 from engine.traces import Span, Trace
 
@@ -54,6 +54,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LAYERS",
     "METRICS",
+    "RUNS",
     "Axis",
     "BadDay",
     "CancelledError",
@@ -119,6 +120,8 @@ __all__ = [
     "postmortem",
     "presets",
     "ranged",
+    "ranked",
+    "rankings",
     "read_text",
     "ready",
     "scalability",

@@ -10,8 +10,8 @@ import pandas as pd
 
 from engine.errors import ScenarioError
 from engine.scenario import Scenario
-from engine.study.figures import METRICS, Outcome, Task
-from engine.study.lab import Lab, StoppedError, differences, seeds, values_of
+from engine.study.figures import METRICS, Outcome
+from engine.study.lab import Lab, differences, seeds, values_of
 from engine.study.statistics import Interval, difference, interval
 
 RUNS = 8
@@ -83,30 +83,13 @@ def comparisons(
         raise ScenarioError("a comparison needs at least two scenarios; add another")
     if runs < 2:
         raise ScenarioError(f"runs is {runs}; one run says nothing of noise: use at least 2")
-    names, luck = tuple(scenarios), seeds(runs)
-    # All scenarios meet one seed before any meets the next: what is known so far is paired.
-    tasks = [Task.of(scenario, seed) for seed in luck for scenario in scenarios.values()]
-    found: dict[int, Outcome] = {}
-    told = 1
-    for index, outcome in lab.stream(tasks):
-        name = names[index % len(names)]
-        if outcome.problem:
-            raise ScenarioError(f"{name}: {outcome.problem}")
-        found[index] = outcome
-        whole = len(found) if len(found) == len(tasks) else _unbroken(found)
-        if whole // len(names) > told:
-            told = whole // len(names)
-            yield _told(
-                scenarios,
-                {n: [found[i * len(names) + k] for i in range(told)] for k, n in enumerate(names)},
-            )
-    if told < runs:
-        raise StoppedError
-
-
-def _unbroken(found: Mapping[int, Outcome]) -> int:
-    """Return how many places from the first on have been played."""
-    return next(index for index in range(len(found) + 1) if index not in found)
+    for found in lab.rounds(list(scenarios.values()), seeds(runs)):
+        outcomes = dict(zip(scenarios, found, strict=True))
+        for name, played in outcomes.items():
+            for outcome in played:
+                if outcome.problem:
+                    raise ScenarioError(f"{name}: {outcome.problem}")
+        yield _told(scenarios, outcomes)
 
 
 def _told(scenarios: Mapping[str, Scenario], outcomes: dict[str, list[Outcome]]) -> Comparison:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,12 +12,13 @@ from engine.errors import ScenarioError
 from engine.result import Result
 from engine.scenario import Scenario
 from engine.study.figures import BUSY, HELD, REFUSED, Outcome, Task
-from engine.study.lab import Lab
+from engine.study.lab import Lab, nobody
 
 LATENCY_MS, ERRORS = 500.0, 0.01  # the objective unless another is asked for
 GROWTH = 1.5  # of the load while looking for where it breaks
 PRECISION = 0.02  # of the load at which it breaks
 FACTOR_MAX = 64.0
+PROBES = 10  # that a search takes, about
 FULL = 0.97  # of the time at work: its line grows
 NEAR = 0.9  # beyond it waits are many times the work
 
@@ -28,6 +29,18 @@ class Objective:
 
     latency_ms_p99: float = LATENCY_MS
     error_ratio: float = ERRORS
+
+    def __post_init__(self) -> None:
+        """Refuse a promise that nobody can mean.  Raises ScenarioError."""
+        if not self.latency_ms_p99 > 0:
+            raise ScenarioError(
+                f"a P99 of {self.latency_ms_p99:g} ms is no promise; use more than 0"
+            )
+        if not 0 <= self.error_ratio < 1:
+            raise ScenarioError(
+                f"a share of errors of {self.error_ratio:g} is no promise; use 0 to below 1, such"
+                " as 0.01 for 1 %"
+            )
 
     def broken(self, outcome: Outcome) -> str:
         """Return how an outcome breaks the promise; "" if it keeps it."""
@@ -43,6 +56,16 @@ class Objective:
         return ""
 
 
+class Probe(NamedTuple):
+    """One load that was tried."""
+
+    factor: float  # of the load asked for
+    rate: float  # requests a second, or users
+    broken: str  # how it broke the objective, or ""
+    latency_ms_p99: float
+    error_ratio: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Headroom:
     """How much load the system takes until it breaks its objective."""
@@ -53,7 +76,7 @@ class Headroom:
     broken: str  # how the objective breaks just above it
     first: str  # the station that breaks first
     sentence: str
-    tried: tuple[tuple[float, str], ...]  # (factor, how it broke or "")
+    tried: tuple[Probe, ...]  # by load
 
 
 def load_knob(scenario: Scenario) -> str:
@@ -72,6 +95,8 @@ def headroom(
     promise, path = objective or Objective(), load_knob(scenario)
     base = scenario.get(path)
     seen: dict[float, tuple[Outcome, str]] = {}
+    inner = dataclasses.replace(lab, report=nobody)
+    lab.report(0, PROBES)
 
     def holds(factor: float) -> bool:
         value = round(base * factor) if isinstance(base, int) else base * factor
@@ -80,8 +105,9 @@ def headroom(
         except ScenarioError as error:
             seen[factor] = Outcome({}, str(error)), str(error)
             return False
-        outcome = lab.outcomes([Task.of(system, seed)])[0]
+        outcome = inner.outcomes([Task.of(system, seed)])[0]
         seen[factor] = outcome, promise.broken(outcome)
+        lab.report(len(seen), max(PROBES, len(seen) + 1))
         return not seen[factor][1]
 
     good, bad = 0.0, math.inf
@@ -108,7 +134,8 @@ def headroom(
             good = middle
         else:
             bad = middle
-    return _told(scenario, good, bad, seen, base * good)
+    lab.report(len(seen), len(seen))
+    return _told(scenario, good, bad, seen, base)
 
 
 def _told(
@@ -116,10 +143,14 @@ def _told(
     good: float,
     bad: float,
     seen: dict[float, tuple[Outcome, str]],
-    rate: float,
+    base: float,
 ) -> Headroom:
     unit = "users" if load_knob(scenario).endswith("users") else "requests/s"
-    tried = tuple((factor, seen[factor][1]) for factor in sorted(seen))
+    rate = base * good
+    tried = tuple(
+        Probe(at, base * at, how, out.get("latency_ms_p99"), out.get("error_ratio"))
+        for at, (out, how) in sorted(seen.items())
+    )
     if math.isinf(bad):
         text = f"It still keeps its objective at {good:.0f} times the load; nothing breaks before."
         return Headroom(good, rate, unit, "", "", text, tried)
@@ -130,8 +161,8 @@ def _told(
         text = f"It breaks its objective at every load that was tried: {how}."
     elif good >= 1:
         text = (
-            f"It takes {rate:,.0f} {unit}, {good - 1:.0%} more than now; just above that {how},"
-            f" and {name} is what breaks first."
+            f"It takes {rate:,.0f} {unit}, {good - 1:.0%} more than now. Just above that the"
+            f" promise breaks ({how}), and {name} is what breaks first."
         )
     else:
         text = (
@@ -152,8 +183,12 @@ def breaks_first(outcome: Outcome, before: Outcome | None = None) -> str:
         name: value - (before.get(f"{REFUSED}{name}") if before else 0.0)
         for name, value in outcome.by_station(REFUSED).items()
     }
-    for found, least in ((busy, NEAR), (held, FULL), (refused, 1e-9), (busy, 0.0)):
-        worst = max(found, key=lambda name: found[name], default="")
+    # What works in the background keeps no user waiting, unless nothing else is full.
+    felt = [(each, False) for each in ((busy, NEAR), (held, FULL), (refused, 1e-9))]
+    hidden = [((busy, NEAR), True), ((refused, 1e-9), True), ((busy, 0.0), True)]
+    for (found, least), background in [*felt, *hidden]:
+        known = [name for name in found if background or not name.startswith("asynchronous.")]
+        worst = max(known, key=lambda name: found[name], default="")
         if worst and found[worst] >= least:
             return worst
     return ""
@@ -192,37 +227,68 @@ def bottleneck(result: Result) -> str:
     """
     table = result.stations.dropna(subset=["utilisation"])
     own = table["cpu_utilisation"].fillna(table["utilisation"])
-    full = table[own >= FULL]
-    if not full.empty:
-        return str(full["waiting_mean"].fillna(0.0).idxmax())
-    felt = own[table["layer"] != "asynchronous"]  # nobody waits for the rest
+    full, seen = table[own >= FULL], table["layer"] != "asynchronous"  # nobody waits for the rest
+    for some in (full[seen[full.index]], full):
+        if not some.empty:
+            return str(some["waiting_mean"].fillna(0.0).idxmax())
+    felt = own[seen]
     return str(felt.idxmax()) if not felt.empty else ""
 
 
 def _sentences(result: Result, name: str, spent: pd.DataFrame) -> list[str]:
-    said = []
-    if name:
-        row = result.stations.loc[name]
-        busy = float(row["cpu_utilisation"])
-        busy = float(row["utilisation"]) if math.isnan(busy) else busy
-        wait = float(row["wait_ms_mean"])
-        waits = f" and requests wait {wait:,.1f} ms there" if wait >= 0.1 else ""
-        word = "limits it" if busy >= FULL else "is the busiest part"
-        said.append(f"{row['title']} {word}: {busy:.0%} busy at {row['rate_per_s']:,.0f}/s{waits}.")
-        if busy >= FULL:
-            said.append("More comes in than it can do, so that its line grows while this lasts.")
-        elif busy > 0:
-            said.append(f"At this mix it would be full at {1 / busy:.1f} times the load.")
+    said = _limits(result, name) if name else ["No part has limits, so that nothing limits it."]
     for of, what in (("mean", "On average"), ("p99", "In the slowest hundredth")):
         part = spent[spent["of"] == of].nlargest(2, "ms")
+        told = [
+            (row.share, _kind_words(row.kind, row.layer)) for row in part.itertuples() if row.ms
+        ]
         words = " and ".join(
-            f"{row.share:.0%} of the time is {row.kind} in {row.layer}"
-            for row in part.itertuples()
-            if row.ms > 0
+            f"{share:.0%}{'' if place else ' of the time'} is {where}"
+            for place, (share, where) in enumerate(told)
         )
         if words:
             said.append(f"{what} {words}.")
     return said
+
+
+def _limits(result: Result, name: str) -> list[str]:
+    """Say which part limits a run, and why: two sentences."""
+    row = result.stations.loc[name]
+    cpu, slots, threads = (
+        float(row[each]) for each in ("cpu_utilisation", "utilisation", "thread_utilisation")
+    )
+    busy = slots if math.isnan(cpu) else cpu
+    wait, rate = float(row["wait_ms_mean"]), float(row["rate_per_s"])
+    waits = f", and each request waits {wait:,.1f} ms there" if wait >= 0.1 else ""
+    if busy >= FULL:
+        first = f"{row['title']} limits it: it is {busy:.0%} busy at {rate:,.0f}/s{waits}."
+        why = "More comes in than it can do, so that its line grows for as long as this lasts."
+        if not math.isnan(cpu) and threads >= FULL:
+            why = "Its CPU is what is short: more comes in than it can compute, and its line grows."
+        return [first, why]
+    first = f"Nothing is full. {row['title']} is the busiest part: {busy:.0%} busy at {rate:,.0f}/s"
+    held = not math.isnan(cpu) and threads > NEAR and threads > cpu + 0.2
+    if held:
+        why = (
+            f"But {threads:.0%} of its threads are held while they wait for what they call: look"
+            " at the slow part behind it, or give it more threads."
+        )
+    elif busy > 0:
+        why = f"If load grew, it would be full first, at {1 / busy:.1f} times the load of now."
+    else:
+        return [f"{first}{waits}."]
+    return [f"{first}{waits}.", why]
+
+
+def _kind_words(kind: str, layer: str) -> str:
+    """Return a share of the time in plain words.
+
+    >>> _kind_words("network", "client"), _kind_words("waiting", "data")
+    ('the network of the client layer', 'waiting in line in the data layer')
+    """
+    if kind == "network":
+        return f"the network of the {layer} layer"
+    return f"{'waiting in line' if kind == 'waiting' else kind} in the {layer} layer"
 
 
 def checked(result: Result) -> pd.DataFrame:
@@ -253,7 +319,11 @@ def _why_not(scenario: Scenario, row: Any) -> str:
     """Say how a station's wait stands to M/M/c's, and why it may differ."""
     wait, theory = float(row.wait_ms_mean), float(row.theory_wait_ms)
     if math.isnan(theory) or math.isnan(wait):
-        return "no formula: it is no simple queue, or it is overloaded"
+        return (
+            "no formula: more comes in than it can do, so that its line has no mean"
+            if row.utilisation >= FULL
+            else "no formula fits: it is no simple queue"
+        )
     if abs(wait - theory) <= max(0.1, 0.1 * theory):
         return "as Erlang C says"
     if wait > theory:

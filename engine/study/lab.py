@@ -56,6 +56,27 @@ class Lab:
         flat = self.outcomes(tasks)
         return [flat[i * len(seeds) : (i + 1) * len(seeds)] for i in range(len(scenarios))]
 
+    def rounds(
+        self, scenarios: Sequence[Scenario], seeds: Sequence[int]
+    ) -> Iterator[list[list[Outcome]]]:
+        """Yield each scenario's outcomes so far, paired by seed, from two seeds on.
+
+        All scenarios meet one seed before any meets the next; the last round has all seeds.
+        Raises StoppedError if it is called off.
+        """
+        count, whole, told = len(scenarios), 0, 1
+        tasks = [Task.of(scenario, seed) for seed in seeds for scenario in scenarios]
+        found: dict[int, Outcome] = {}
+        for index, outcome in self.stream(tasks):
+            found[index] = outcome
+            while whole in found:
+                whole += 1
+            if whole // count > told:
+                told = whole // count
+                yield [[found[i * count + k] for i in range(told)] for k in range(count)]
+        if len(found) < len(tasks):
+            raise StoppedError
+
     def precise(
         self,
         scenario: Scenario,

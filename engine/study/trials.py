@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -22,6 +22,28 @@ RUNS = 4
 FACTOR = 1.25  # of a step of what has no steps of its own
 LOAD = ("client.requests_per_second", "client.users")  # no lever: whoever asks, asks
 SHOWN = ("latency_ms_p99", "latency_ms_mean", "error_ratio", "cost_usd_per_hour")
+# What one of a thing is called; what has no name of its own is known by its title.
+ONE = {
+    "application.cores": "CPU core per app server",
+    "application.replicas": "app server",
+    "application.threads": "worker thread per app server",
+    "asynchronous.partitions": "partition per topic",
+    "asynchronous.workers": "queue worker of each kind",
+    "client.attempts": "attempt per request",
+    "data.connections": "database connection",
+    "data.read_replicas": "read replica",
+    "data.search.slots": "search thread",
+    "data.shards": "shard",
+}
+# What says too little without the part that it belongs to.
+TITLES = {
+    "application.autoscaler.on": "App autoscaler",
+    "asynchronous.autoscaler.on": "Worker autoscaler",
+    "asynchronous.partitions": "Partitions per topic",
+    "client.timeout_seconds": "Users' time-out",
+    "data.connections": "Database connections",
+    "edge.balancer.policy": "Balancer policy",
+}
 # Levers that operators reach for besides the main knobs, as far as the scenario has them.
 USUAL = (
     "application.cores",
@@ -71,15 +93,30 @@ def what_next(
     All have the same seeds, so that differences are the lever's.  Raises ScenarioError if the
     scenario itself cannot be played, StoppedError if it is called off.
     """
+    *_, found = rankings(scenario, lab, metric, runs)
+    return found
+
+
+def rankings(
+    scenario: Scenario, lab: Lab, metric: str = "latency_ms_p99", runs: int = RUNS
+) -> Iterator[list[Trial]]:
+    """Yield the trials as they are known so far, from two runs each on; see `what_next`."""
+    if runs < 2:
+        raise ScenarioError(f"runs is {runs}; one run says nothing of noise: use at least 2")
     tried = candidates(scenario)
-    base, *found = lab.samples([scenario, *(each for _, _, each in tried)], seeds(runs))
-    for outcome in base:
-        if outcome.problem:
-            raise ScenarioError(outcome.problem)
-    trials = [
-        _trial(label, changes, base, played)
-        for (label, changes, _), played in zip(tried, found, strict=True)
-    ]
+    for base, *found in lab.rounds([scenario, *(each for _, _, each in tried)], seeds(runs)):
+        for outcome in base:
+            if outcome.problem:
+                raise ScenarioError(outcome.problem)
+        trials = [
+            _trial(label, changes, base, played)
+            for (label, changes, _), played in zip(tried, found, strict=True)
+        ]
+        yield ranked(trials, metric)
+
+
+def ranked(trials: Iterable[Trial], metric: str) -> list[Trial]:
+    """Return trials in order, the most helpful for a metric first."""
     return sorted(trials, key=lambda trial: _rank(trial, metric))
 
 
@@ -119,10 +156,10 @@ def steps(knob: Knob) -> list[tuple[str, Any]]:
     """Return (label, value) of each step that a knob can take from where it stands."""
     value = knob.value
     if knob.kind == "bool":
-        return [(f"{knob.title}: {'off' if value else 'on'}", not value)]
+        return [(f"{title_of(knob)}: {'off' if value else 'on'}", not value)]
     if knob.kind == "choice":
         others = [each for each in knob.choices if each != value]
-        return [(f"{knob.title}: {each.replace('_', ' ')}", each) for each in others]
+        return [(f"{title_of(knob)}: {each.replace('_', ' ')}", each) for each in others]
     if not isinstance(value, int | float) or value == 0:
         return []
     if knob.kind == "int" and value < 1 / (FACTOR - 1) * 4:
@@ -134,13 +171,34 @@ def steps(knob: Knob) -> list[tuple[str, Any]]:
     return [(_to(knob, number), number) for number in (up, down)]
 
 
+def title_of(knob: Knob) -> str:
+    """Return a knob's title, with its part where the title alone leaves that open."""
+    if knob.path in TITLES:
+        return TITLES[knob.path]
+    _, *owners, _ = knob.path.split(".")
+    owner = owners[-1].replace("_", " ").capitalize() if owners else ""
+    return knob.title if owner.lower() in knob.title.lower() else f"{owner}: {knob.title}"
+
+
 def _label(knob: Knob, step: int) -> str:
-    return f"{'+' if step > 0 else '−'}{abs(step)} {knob.title.lower()}"
+    """Return what one more or one fewer is called; there is always but one.
+
+    >>> from engine.reading import load
+    >>> from engine.knobs import knobs
+    >>> known = {knob.path: knob for knob in knobs(load("amazon"))}
+    >>> _label(known["application.replicas"], 1), _label(known["data.read_replicas"], -1)
+    ('+1 app server', '−1 read replica')
+    """
+    one = ONE.get(knob.path)
+    if one is None:
+        title = title_of(knob)
+        return f"{title} {knob.value} → {knob.value + step}"  # type: ignore[operator]
+    return f"{'+' if step > 0 else '−'}{abs(step)} {one}"
 
 
 def _to(knob: Knob, number: float) -> str:
     unit = f" {knob.unit}" if knob.unit else ""
-    return f"{knob.title} {knob.value:,.6g} → {number:,.6g}{unit}"
+    return f"{title_of(knob)} {knob.value:,.6g} → {number:,.6g}{unit}"
 
 
 def _trial(

@@ -199,6 +199,31 @@ def _marks(result: Result) -> list[float]:
     ][:EVENTS_MAX]
 
 
+def overlay(
+    runs: dict[str, Run], title: str, unit: str, column: str, looks: list[tuple[Colour, str]]
+) -> Chart:
+    """Return one figure of several runs over one another; `looks`: colour and dash of each."""
+    lines, data = [], []
+    longest = max(runs.values(), key=lambda run: len(run.result.timeseries))
+    times = longest.result.timeseries["time_s"].to_numpy()
+    for (name, run), (colour, dash) in zip(runs.items(), looks, strict=False):
+        lines.append(_line(name, colour, dash=dash))
+        series = run.result.timeseries
+        # Runs of other lengths have other windows.
+        data.append(
+            np.interp(times, series["time_s"], series[column], left=math.nan, right=math.nan)
+        )
+    return _over_time(
+        longest,
+        title,
+        unit,
+        lines,
+        data,
+        label=f"{title} over time: {', '.join(runs)}.",
+        caption="",
+    )
+
+
 # ---------------------------------------------------------------- where the time goes
 
 # Solid is working, striped is waiting, dotted is the network, here as in the waterfall.
@@ -301,15 +326,15 @@ def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Fig
     for row, (name, at) in enumerate(marks.items()):
         if at > 0:
             _mark(figure, at, f"{name} {words.milliseconds(at)}", len(marks) - 1 - row, middle)
-    ticks = _ticks(low, high)
+    marks_at = ticks(low, high)
     figure.update_layout(
         height=206,
         margin={"l": 0, "r": 8, "t": 50, "b": 0},
         xaxis={
             "type": "log",
             "range": [math.log10(low), math.log10(high)],
-            "tickvals": ticks,
-            "ticktext": [words.milliseconds(tick) for tick in ticks],
+            "tickvals": marks_at,
+            "ticktext": [words.milliseconds(tick) for tick in marks_at],
             "fixedrange": True,
         },
         yaxis={"ticksuffix": " %", "rangemode": "tozero", "fixedrange": True},
@@ -317,10 +342,10 @@ def latency_distribution(table: pd.DataFrame, marks: dict[str, float]) -> go.Fig
     return figure
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Return round numbers for a logarithmic axis, as many as fit side by side.
 
-    >>> _ticks(18, 700), _ticks(2_000, 4_500)
+    >>> ticks(18, 700), ticks(2_000, 4_500)
     ([20.0, 50.0, 100.0, 200.0, 500.0], [2000.0, 3000.0, 4000.0])
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

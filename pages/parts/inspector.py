@@ -13,6 +13,7 @@ import streamlit as st
 
 from engine import Result, inspect
 from pages.parts import limits, palette, state, words
+from pages.parts.pins import pin_button
 from pages.parts.state import Run
 
 REMEDIES_MAX, REASONS_MAX = 4, 4
@@ -53,6 +54,9 @@ def choose_part(run: Run) -> str | None:
 
 def inspector(run: Run, selected: str | None) -> None:
     """Draw what there is to say about the selected part."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="answers"):
+        pin_button("pin", "tertiary")
+        st.page_link("pages/explain.py", label="Explain")
     if selected is None:
         _overview(run)
     elif selected in run.result.stations.index:

@@ -79,10 +79,13 @@ class Job(Generic[T]):
         return self.partial if self.result is None else self.result
 
 
+Work = Callable[[Job[T], Lab], T]
+
+
 # ---------------------------------------------------------------- a session's jobs
 
 
-def start(name: str, about: Hashable, work: Callable[[Job[T], Lab], T]) -> Job[T]:
+def start(name: str, about: Hashable, work: Work[T]) -> Job[T]:
     """Begin a job; a session's older one of that name is called off."""
     older = find(name)
     if older is not None:
@@ -112,7 +115,7 @@ def forget(name: str) -> None:
         job.cancel()
 
 
-def _run(job: Job[T], work: Callable[[Job[T], Lab], T]) -> None:
+def _run(job: Job[T], work: Work[T]) -> None:
     """Do a job's work, and note how it ended."""
     try:
         job.result = work(job, Lab(_crew(job.scheduler), _shelf(), job.report, job.stopped))

@@ -17,7 +17,7 @@ _component = st.components.v2.component(
 )
 
 
-def waterfall(trace: Trace, heading: str) -> None:
+def waterfall(trace: Trace, heading: str, key: str = "waterfall") -> None:
     """Draw a trace; collapsing and looking at tags happen in the browser alone."""
     ends = [span.start_ms + span.duration_ms for span in trace.spans]
     data = {
@@ -28,7 +28,7 @@ def waterfall(trace: Trace, heading: str) -> None:
         "failed": trace.reason if trace.outcome == "failed" else "",
         "spans": [_row(span) for span in trace.spans],
     }
-    _component(key="waterfall", data=data)
+    _component(key=key, data=data)
 
 
 def _row(span: Span) -> dict[str, Any]:
