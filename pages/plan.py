@@ -255,7 +255,6 @@ if job is None:
     st.info(
         "Say what you promise your users, and which knobs may be turned. You get the cheapest"
         " system that keeps the promise, and for each cheaper one the reason why it does not.",
-        icon="🎯",
     )
 else:
     asked = cast("Asked", job.about)

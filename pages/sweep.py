@@ -327,7 +327,6 @@ if job is None:
     st.info(
         "A sweep turns a knob through a range and plays the system at every point: you see where it"
         " bends and where it breaks. Try **Request rate** as it stands, and press **Start**.",
-        icon="📈",
     )
 elif wish is None:
     jobs.watch(job)
