@@ -16,7 +16,7 @@ from engine import (
     Lab,
     Precision,
     Scenario,
-    ScenarioError,
+    StoppedError,
     Sweep,
     combinations,
     load_knob,
@@ -33,6 +33,7 @@ from pages.parts.players import Estimate, duration, estimate, learn, place, wher
 from pages.parts.sweepcharts import View
 
 JOB = "sweep"
+LOOKED_AT = 100  # points that an estimate is made by: more would make the form slow
 CELLS_MAX = 900  # on a page; the shell takes more
 SURE: dict[str, tuple[int, float]] = {  # runs each, then until the interval is as narrow
     "3 runs each": (3, 0.0),
@@ -149,9 +150,10 @@ def _start(button: Any, base: Base, scenario: Scenario, asked: Asked) -> None:
         key="sweep-start",
     )
     cells = math.prod(len(each.points) for each in asked.axes)
+    lasts = f"about {duration(needs.seconds)} on {place()}" if needs.seconds else "there at once"
     st.caption(
-        f"{cells:,} points × {asked.runs} seeds = {said_runs}: about {duration(needs.seconds)} on"
-        f" {place()}." + (" Points that vary more get more runs, up to 200." if asked.until else "")
+        f"{cells:,} points × {asked.runs} seeds = {said_runs}: {lasts}."
+        + (" Points that vary more get more runs, up to 200." if asked.until else "")
     )
 
 
@@ -161,8 +163,10 @@ def _needs(base: Base, scenario: Scenario, asked: Asked) -> Estimate:
     key = (asked, job.done if job and job.over else 0)
     kept = st.session_state.get("_sweep_needs")
     if kept is None or kept[0] != key:
-        systems = [scenario.change(changes) for changes in combinations(asked.axes)]
-        kept = key, estimate(base, systems, seeds(asked.runs))
+        grid = combinations(asked.axes)
+        some = grid[:: max(1, len(grid) // LOOKED_AT)]
+        systems = [scenario.change(changes) for changes in some]
+        kept = key, estimate(base, systems, seeds(asked.runs), len(grid))
         st.session_state["_sweep_needs"] = kept
     return kept[1]
 
@@ -179,8 +183,8 @@ def _work(
         found = Sweep(asked.axes, (), 1)
         for found in streamed(scenario, asked.axes, lab, asked.runs, asked.until):
             job.partial = found
-        if not found.whole and not job.cancelled:
-            raise ScenarioError("the sweep ended before all was played; start it again")
+        if not found.whole or job.cancelled:
+            raise StoppedError
         if asked.until is None:
             learn(base, needs.seconds, time.monotonic() - job.began)
         return found

@@ -49,13 +49,22 @@ def _work(scenario: Scenario) -> float:
     return float(scenario.get(load_knob(scenario))) * scenario.duration_seconds
 
 
-def estimate(base: Base, systems: Sequence[Scenario], seeds: Sequence[int]) -> Estimate:
-    """Return what it takes to play each system with each seed, less what is kept."""
-    runs = len(systems) * len(seeds)
-    tasks = [Task.of(system, seed) for system in systems for seed in seeds]
-    known = shelf().get(tasks) if runs <= ASKED_MAX else {}
-    units = sum(_work(each) for index, each in enumerate(systems) for seed in range(len(seeds))
-                if index * len(seeds) + seed not in known)  # fmt: skip
+def estimate(base: Base, systems: Sequence[Scenario], seeds: Sequence[int], of: int) -> Estimate:
+    """Return what it takes to play `of` systems with each seed, less what is kept.
+
+    `systems` are all of them, or some where that would be too many to look at.
+    """
+    runs, known = of * len(seeds), dict[int, object]()
+    if len(systems) == of and runs <= ASKED_MAX:
+        tasks = [Task.of(system, seed) for system in systems for seed in seeds]
+        known = dict(shelf().get(tasks))
+    units = sum(
+        _work(system)
+        for index, system in enumerate(systems)
+        for number in range(len(seeds))
+        if index * len(seeds) + number not in known
+    )
+    units *= of / max(1, len(systems))
     share = min(os.cpu_count() or 1, max(1, runs - len(known)))
     seconds = START_SECONDS + units * _pace(base)[0] / share if units else 0.0
     return Estimate(runs, len(known), seconds)

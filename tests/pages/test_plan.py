@@ -18,7 +18,7 @@ def ask(page: Page, url: str, slowest: str) -> None:
     for title in ("CPU cores", "Read replicas", "Queue workers"):
         knobs.get_by_role("button", name=f"Remove {title}").click()
         page.wait_for_timeout(500)
-    field = page.get_by_label("P99 at most, ms")
+    field = page.get_by_label("P99 at most, ms", exact=True)
     field.fill(slowest)
     field.press("Enter")
     page.wait_for_timeout(800)

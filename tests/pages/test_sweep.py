@@ -27,7 +27,7 @@ def fill(page: Page, label: str, value: str, place: int = 0) -> None:
 
 def choose(page: Page, label: str, text: str) -> None:
     """Pick from a list by typing."""
-    field = page.get_by_label(label)
+    field = page.get_by_label(label, exact=True)
     field.click()
     field.fill(text)
     page.get_by_role("option", name=text).first.click()
@@ -99,7 +99,7 @@ def test_a_scheduler_that_does_not_answer_is_said_and_this_machine_plays(
     expect(said).to_be_visible(timeout=PLAYED_MS)
     page.get_by_test_id("stTopNav").get_by_role("link", name="Plan").click()
     page.get_by_text("Where runs are played").click()
-    field = page.get_by_label("Address of a Dask scheduler")
+    field = page.get_by_label("Address of a Dask scheduler", exact=True)
     expect(field).to_have_value("tcp://127.0.0.1:9", timeout=ANSWER_MS)
     page.get_by_test_id("stTopNav").get_by_role("link", name="Sweep").click()
     page.get_by_role("button", name="Play on this machine instead").click()
