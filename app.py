@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 import engine
-from pages.parts import palette, sidebar, state
+from pages.parts import opening, palette, sidebar, state
 from pages.parts.frame import navigation
 
 PARTS = Path(__file__).parent / "pages" / "parts"
@@ -60,6 +60,7 @@ freeze()
 
 page = navigation()
 state.settle()
+opening.move_due()
 known = state.wanted()
 if known is None:
     sidebar.draw()

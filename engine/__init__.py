@@ -16,6 +16,7 @@ from engine.reading import PresetInfo, load, presets, read_text
 from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Scenario
+from engine.study.candidates import Candidate
 from engine.study.compare import RUNS, Comparison, Verdict, compare, comparisons
 from engine.study.crew import Cluster, Crew, Processes, crew
 from engine.study.explain import (
@@ -27,13 +28,15 @@ from engine.study.explain import (
     load_knob,
 )
 from engine.study.figures import METRICS, Metric, Outcome, Task
+from engine.study.goal import BadDay, Goal, bad_day
 from engine.study.lab import Lab, StoppedError, differences, seeds
-from engine.study.plan import Candidate, Goal, Plan, plan
+from engine.study.plan import Plan, front_of, plan
 from engine.study.shelf import Shelf
 from engine.study.statistics import Interval, batch_means, interval, mser5
 from engine.study.sweep import (
     Axis,
     Cell,
+    Precision,
     Sweep,
     axis,
     combinations,
@@ -53,6 +56,7 @@ __all__ = [
     "METRICS",
     "RUNS",
     "Axis",
+    "BadDay",
     "CancelledError",
     "Candidate",
     "Cell",
@@ -75,6 +79,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Postmortem",
+    "Precision",
     "PresetInfo",
     "Processes",
     "Remedy",
@@ -93,6 +98,7 @@ __all__ = [
     "Usl",
     "Verdict",
     "axis",
+    "bad_day",
     "batch_means",
     "catalogue",
     "combinations",
@@ -101,6 +107,7 @@ __all__ = [
     "crew",
     "differences",
     "explain",
+    "front_of",
     "headroom",
     "inspect",
     "interval",

@@ -17,10 +17,11 @@ from engine.run import simulate
 from engine.study.compare import RUNS, compare
 from engine.study.crew import crew
 from engine.study.explain import Objective, explain, headroom
+from engine.study.goal import ALLOWED, LENGTH_SECONDS, BadDay, Goal, bad_day
 from engine.study.lab import Lab, metric_of
-from engine.study.plan import Goal, plan
+from engine.study.plan import plan
 from engine.study.shelf import Shelf
-from engine.study.sweep import Axis, axis, knee, ranged, scalability, sweep
+from engine.study.sweep import Axis, Precision, axis, knee, ranged, scalability, sweep
 from engine.study.trials import table, what_next
 
 if TYPE_CHECKING:
@@ -69,9 +70,30 @@ def add(commands: Any, change: Change) -> None:
     one.add_argument("--knob", action="append", required=True, metavar=AXIS, dest="axes")
     one.add_argument("--metric", default="latency_ms_p99")
     one.add_argument("--runs", type=int, default=3, help="seeds for each; default: 3")
+    one.add_argument(
+        "--until",
+        type=float,
+        metavar="SHARE",
+        help="0.05: more seeds until the metric is known to ± 5 %%",
+    )
     one = command("plan", "find the cheapest configuration that keeps a promise", _plan)
     one.add_argument("--knob", action="append", required=True, metavar=AXIS, dest="axes")
     one.add_argument("--headroom", type=float, default=0.0, help="0.3: 30 %% more load than now")
+    one.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND[:SECONDS]",
+        dest="faults",
+        help="that it has to live through, such as kill_server:60; may be repeated",
+    )
+    one.add_argument(
+        "--availability",
+        type=float,
+        default=1 - ALLOWED,
+        metavar="SHARE",
+        help=f"answered while a fault lasts; default: {1 - ALLOWED:g}",
+    )
     one.add_argument("--runs", type=int, default=3, help="seeds for each; default: 3")
     _promise(one)
 
@@ -101,6 +123,16 @@ def read_axis(scenario: Scenario, text: str) -> Axis:
     if scale not in {"", "linear", "log"}:
         raise ScenarioError(f"--knob {text}: {scale!r} is no scale; use linear or log")
     return ranged(scenario, path, first, last, steps, "log" if scale == "log" else "linear")
+
+
+def read_day(scenario: Scenario, text: str, error_ratio: float) -> BadDay:
+    """Return the bad day that kill_server:60 says.  Raises ScenarioError."""
+    do, _, said = text.partition(":")
+    try:
+        length = float(said) if said else LENGTH_SECONDS
+    except ValueError:
+        raise ScenarioError(f"--fault {text}: {said!r} is no number of seconds") from None
+    return bad_day(scenario, do, error_ratio, length)
 
 
 def _scenario(options: argparse.Namespace) -> Scenario:
@@ -167,7 +199,8 @@ def _compare(options: argparse.Namespace) -> None:
 def _sweep(options: argparse.Namespace) -> None:
     metric, scenario = metric_of(options.metric), _scenario(options)
     axes = [read_axis(scenario, text) for text in options.axes]
-    found = sweep(scenario, axes, _lab(options), options.runs)
+    until = Precision(metric.name, options.until) if options.until else None
+    found = sweep(scenario, axes, _lab(options), options.runs, until)
     lines = []
     for row in found.curve(metric.name).to_dict("records"):
         at = ", ".join(f"{each.path} {row[each.path]}" for each in axes)
@@ -193,7 +226,8 @@ def _sweep(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> None:
     scenario = _scenario(options)
     axes = [read_axis(scenario, text) for text in options.axes]
-    goal = Goal(Objective(options.p99, options.errors), options.headroom)
+    days = tuple(read_day(scenario, text, 1 - options.availability) for text in options.faults)
+    goal = Goal(Objective(options.p99, options.errors), options.headroom, days)
     found = plan(scenario, goal, axes, _lab(options), options.runs)
     lines = [found.sentence]
     lines += [f"  ${c.cost_usd_per_hour:,.2f}/h {c.changes}: {c.broken}" for c in found.cheaper]

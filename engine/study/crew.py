@@ -6,8 +6,8 @@ of a worker); beyond it a Dask cluster, given its scheduler's address.
 
 from __future__ import annotations
 
-import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 5.0  # for a scheduler to answer
 TRIES = 3  # of a task whose worker has died
+ALONE_SECONDS = 15.0  # without any worker: a new one takes some seconds to start
+LOOK_SECONDS = 0.02  # between two looks at what a cluster has done
 IDLE_SECONDS = 300  # after which processes without work end
 
 Stop = Callable[[], bool]
@@ -106,19 +108,36 @@ class Cluster:
         futures = self._client.map(play, tasks, pure=False, retries=TRIES)
         places = {future.key: index for index, future in enumerate(futures)}
         done = as_completed(futures, loop=self._client.loop, with_results=True, raise_errors=False)
+        alone_since = looked = time.monotonic()
         try:
-            while places:
-                if stop():
-                    return
-                with contextlib.suppress(TimeoutError):
-                    for future, outcome in done:
+            while places and not stop():
+                if done.has_ready():
+                    for future, outcome in done.next_batch(block=False):
                         if isinstance(outcome, Exception) or future.status != "finished":
                             raise ScenarioError(f"{self.name} gave up a run: {outcome}")
                         yield places.pop(future.key), Outcome(*outcome)
-                        if stop():
-                            return
+                    alone_since = time.monotonic()
+                elif time.monotonic() - looked > 1.0:
+                    if self._workers():
+                        alone_since = time.monotonic()
+                    looked = time.monotonic()
+                    if looked - alone_since > ALONE_SECONDS:
+                        raise ScenarioError(
+                            f"{self.name} has had no worker for {ALONE_SECONDS:g} s; start one"
+                            " with: dask worker and that address, or leave the address out to"
+                            " play on this machine; what was played is kept"
+                        )
+                else:
+                    time.sleep(LOOK_SECONDS)
         finally:
             self._client.cancel(futures)
+
+    def _workers(self) -> int:
+        """Return how many workers there are; none while the scheduler is away."""
+        try:
+            return len(self._client.nthreads()) if self._client.status == "running" else 0
+        except (OSError, TimeoutError):
+            return 0
 
     def close(self) -> None:
         """Leave the cluster."""

@@ -18,57 +18,23 @@ import pandas as pd
 
 from engine.errors import ScenarioError
 from engine.scenario import Scenario
-from engine.study.explain import Objective, breaks_first, load_knob
-from engine.study.figures import Outcome, Task
-from engine.study.lab import Lab, seeds
-from engine.study.sweep import Axis, combinations
+from engine.study.candidates import FRESH, Candidate, Changes, Search, cost
+from engine.study.candidates import key_of as _key
+from engine.study.goal import Goal
+from engine.study.lab import Lab
+from engine.study.sweep import Axis, combinations, knob_of
 
 RUNS = 3  # of each candidate
-FRESH = 5  # further seeds on which the winner has to hold
-FRESH_FIRST = 1001
 GRID_MAX = 2000  # configurations that are all priced; beyond them some are proposed
-BATCH = 4  # candidates that are tried side by side
+BATCH = 8  # candidates that are tried side by side
 PROPOSALS = 120
 RUNNERS_UP = 3
 
-
-@dataclasses.dataclass(frozen=True)
-class Goal:
-    """What is promised, and under which circumstances."""
-
-    objective: Objective = dataclasses.field(default_factory=Objective)
-    headroom: float = 0.0  # share of load above today's that it must take as well
-    # By name: changes that make a bad day, such as faults on the timeline, and the share of errors
-    # that is allowed on it.
-    bad_days: Mapping[str, tuple[Mapping[str, Any], float]] = dataclasses.field(
-        default_factory=dict
-    )
-
-    def days(self, scenario: Scenario) -> Iterator[tuple[str, Scenario, Objective]]:
-        """Yield (name, scenario, objective) of every circumstance."""
-        path = load_knob(scenario)
-        load = scenario.get(path) * (1 + self.headroom)
-        loaded = scenario.change({path: math.ceil(load) if path.endswith("users") else load})
-        yield "with its headroom" if self.headroom else "", loaded, self.objective
-        for name, (changes, errors) in self.bad_days.items():
-            yield name, scenario.change(changes), Objective(math.inf, errors)
+Tell = Callable[[Sequence[Candidate]], None]
 
 
-@dataclasses.dataclass(frozen=True)
-class Candidate:
-    """A configuration that was tried."""
-
-    changes: dict[str, Any]
-    cost_usd_per_hour: float
-    latency_ms_p99: float
-    error_ratio: float
-    broken: str  # how it breaks the promise; "" if it keeps it
-    excess: float  # by how much, as a share of the limit; 0 if it keeps it
-
-    @property
-    def keeps(self) -> bool:
-        """Whether it keeps the promise."""
-        return not self.broken
+def tell_nobody(tried: Sequence[Candidate]) -> None:
+    """Tell nobody what has been tried."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +47,7 @@ class Plan:
     configurations: int  # in all
     exact: bool  # whether nothing cheaper can have been missed
     sentence: str
+    verified: Candidate | None = None  # the winner, on seeds that no choice was made by
 
     @property
     def cheaper(self) -> list[Candidate]:
@@ -91,13 +58,7 @@ class Plan:
     @property
     def front(self) -> list[Candidate]:
         """The Pareto front of cost and P99: who is dearer has to be faster."""
-        found: list[Candidate] = []
-        for each in sorted(self.tried, key=lambda c: (c.cost_usd_per_hour, c.latency_ms_p99)):
-            if math.isnan(each.latency_ms_p99):
-                continue
-            if not found or each.latency_ms_p99 < found[-1].latency_ms_p99:
-                found.append(each)
-        return found
+        return front_of(self.tried)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -115,132 +76,62 @@ class Plan:
         )
 
 
-def plan(scenario: Scenario, goal: Goal, axes: Sequence[Axis], lab: Lab, runs: int = RUNS) -> Plan:
+def front_of(tried: Sequence[Candidate]) -> list[Candidate]:
+    """Return those than which nothing is both cheaper and faster at P99, the cheapest first."""
+    found: list[Candidate] = []
+    for each in sorted(tried, key=lambda c: (cost(c), c.latency_ms_p99)):
+        if math.isnan(each.latency_ms_p99):
+            continue
+        if not found or each.latency_ms_p99 < found[-1].latency_ms_p99:
+            found.append(each)
+    return found
+
+
+def plan(
+    scenario: Scenario,
+    goal: Goal,
+    axes: Sequence[Axis],
+    lab: Lab,
+    runs: int = RUNS,
+    tell: Tell = tell_nobody,
+) -> Plan:
     """Return the cheapest configuration that keeps the promise, verified on seeds not seen before.
 
+    `tell` hears of what has been tried as it goes; the lab's report counts configurations.
     Raises ScenarioError, StoppedError.
     """
     if not axes:
         raise ScenarioError("a plan needs knobs to turn; name at least one and its values")
+    goal.loaded(scenario)  # or say that so much load cannot be
     count = math.prod(len(each.points) for each in axes)
-    search = _Search(scenario, goal, lab, runs)
-    if count <= GRID_MAX:
-        exact = True
-        winner = _cheapest_first(search, combinations(axes))
-    else:
-        exact = False
-        winner = _proposed(search, axes)
-    return _told(search, winner, count, exact, goal)
+    exact = count <= GRID_MAX
+    search = Search(scenario, goal, lab, runs, count if exact else PROPOSALS, tell)
+    winner = _cheapest_first(search, combinations(axes)) if exact else _proposed(search, axes)
+    return _told(search, winner, count, axes, exact=exact)
 
 
-class _Search:
-    """What has been tried so far."""
-
-    def __init__(self, scenario: Scenario, goal: Goal, lab: Lab, runs: int) -> None:
-        self.scenario, self.goal, self.lab, self.runs = scenario, goal, lab, runs
-        self.tried: dict[tuple[tuple[str, Any], ...], Candidate] = {}
-
-    def system(self, changes: Mapping[str, Any]) -> Scenario | None:
-        """Return a configuration; None where the knobs do not go together."""
-        try:
-            return self.scenario.change(changes)
-        except ScenarioError:
-            return None
-
-    def price(self, changes: Mapping[str, Any]) -> float:
-        """Return what a configuration costs an hour, before it is played; NaN if it cannot be."""
-        system = self.system(changes)
-        if system is None:
-            return math.nan
-        return round(sum(line.usd_per_hour for line in system.bill()), 6)  # or sums would not tie
-
-    def look(self, many: Sequence[dict[str, Any]]) -> list[Candidate]:
-        """Try configurations side by side, those that were not tried before."""
-        new = [each for each in many if _key(each) not in self.tried]
-        played = self._play(new, seeds(self.runs))
-        self.tried |= {_key(each): found for each, found in zip(new, played, strict=True)}
-        return [self.tried[_key(each)] for each in many]
-
-    def holds(self, changes: dict[str, Any]) -> bool:
-        """Return whether a configuration keeps the promise with fresh luck, too; note it if not."""
-        fresh = list(range(FRESH_FIRST, FRESH_FIRST + FRESH))
-        found = self._play([changes], fresh)[0]
-        if not found.keeps:
-            self.tried[_key(changes)] = dataclasses.replace(
-                found, broken=f"{found.broken}, on other seeds"
-            )
-        return found.keeps
-
-    def _play(self, many: Sequence[dict[str, Any]], luck: list[int]) -> list[Candidate]:
-        days = [list(self.goal.days(self.scenario.change(changes))) for changes in many]
-        tasks = [Task.of(system, seed) for each in days for _, system, _ in each for seed in luck]
-        outcomes = iter(self.lab.outcomes(tasks))
-        found = []
-        for changes, each in zip(many, days, strict=True):
-            sets = [(name, promise, [next(outcomes) for _ in luck]) for name, _, promise in each]
-            found.append(_candidate(changes, self.price(changes), sets))
-        return found
-
-
-def _candidate(
-    changes: dict[str, Any], cost: float, sets: Sequence[tuple[str, Objective, list[Outcome]]]
-) -> Candidate:
-    """Return a configuration with what came out of it: means over seeds, the worst day's word."""
-    broken, excess = [], 0.0
-    first = mean(sets[0][2])
-    for name, promise, outcomes in sets:
-        whole = mean(outcomes)
-        how = promise.broken(whole)
-        if how:
-            where = breaks_first(whole)
-            full = f"; {where} is {whole.get(f'busy {where}'):.0%} busy" if where else ""
-            broken.append(f"{f'{name}: ' if name else ''}{how}{full}")
-        excess = max(excess, _excess(promise, whole))
-    slow, errors = first.get("latency_ms_p99"), first.get("error_ratio")
-    return Candidate(changes, cost, slow, errors, "; ".join(broken), excess)
-
-
-def mean(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the mean of several runs' figures; or the problem that one of them has."""
-    problem = next((outcome.problem for outcome in outcomes if outcome.problem), "")
-    if problem:
-        return Outcome({}, problem)
-    names = outcomes[0].figures
-    return Outcome({name: sum(o.get(name) for o in outcomes) / len(outcomes) for name in names})
-
-
-def _excess(promise: Objective, outcome: Outcome) -> float:
-    """Return by how much a promise is broken, as a share of its limit."""
-    if not promise.broken(outcome):
-        return 0.0
-    slow, errors = outcome.get("latency_ms_p99"), outcome.get("error_ratio")
-    if outcome.problem or math.isnan(slow):
-        return 1e3
-    late = slow / promise.latency_ms_p99 - 1 if math.isfinite(promise.latency_ms_p99) else 0.0
-    return max(late, (errors - promise.error_ratio) / max(promise.error_ratio, 1e-3), 1e-9)
-
-
-def _key(changes: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(changes.items()))
-
-
-def _cheapest_first(search: _Search, grid: Sequence[dict[str, Any]]) -> Candidate | None:
+def _cheapest_first(search: Search, grid: Sequence[Changes]) -> Candidate | None:
     """Try configurations from the cheapest on until enough of them keep the promise.
 
-    Of those that cost the same, the fastest wins.
+    Of those that cost the same, the fastest wins.  A few of the next ones are always tried along,
+    so that nobody of the crew stands idle.
     """
     prices = ((search.price(changes), index) for index, changes in enumerate(grid))
-    priced = [each for each in prices if not math.isnan(each[0])]
+    priced = sorted(each for each in prices if not math.isnan(each[0]))
     winner: Candidate | None = None
-    good = 0
-    for _, group in itertools.groupby(sorted(priced), key=lambda each: each[0]):
+    good = begin = 0
+    for _, group in itertools.groupby(priced, key=lambda each: each[0]):
         if winner is not None and good >= RUNNERS_UP:
             break
         alike = [grid[index] for _, index in group]
-        found: list[Candidate] = []
-        for first in range(0, len(alike), BATCH):
-            found += search.look(alike[first : first + BATCH])
-        for each in sorted(found, key=lambda c: c.latency_ms_p99):
+        # Several at once, lest the answer hang on how many cost the same.
+        ahead = [grid[index] for _, index in priced[begin : begin + max(len(alike), BATCH)]]
+        new = [each for each in ahead if _key(each) not in search.tried]
+        if any(_key(each) not in search.tried for each in alike):
+            for first in range(0, len(new), BATCH):
+                search.look(new[first : first + BATCH])
+        begin += len(alike)
+        for each in sorted(search.look(alike), key=lambda c: c.latency_ms_p99):
             if not each.keeps:
                 continue
             if winner is None and search.holds(each.changes):
@@ -250,7 +141,7 @@ def _cheapest_first(search: _Search, grid: Sequence[dict[str, Any]]) -> Candidat
     return winner
 
 
-def _proposed(search: _Search, axes: Sequence[Axis]) -> Candidate | None:
+def _proposed(search: Search, axes: Sequence[Axis]) -> Candidate | None:
     """Let Optuna propose, then try every cheaper neighbour until none keeps the promise."""
     import optuna  # noqa: PLC0415 (a third of a second that only large plans need)
 
@@ -274,19 +165,19 @@ def _proposed(search: _Search, axes: Sequence[Axis]) -> Candidate | None:
             study.tell(trial, found.cost_usd_per_hour if found else 1e9)
     while True:
         good = [each for each in search.tried.values() if each.keeps]
-        best = min(good, key=_cost, default=None)
+        best = min(good, key=cost, default=None)
         if best is None:
             return None
         before = len(search.tried)
         _known(search, list(_neighbours(best, axes, search.price)))
-        cheaper = [e for e in search.tried.values() if e.keeps and _cost(e) < _cost(best)]
+        cheaper = [e for e in search.tried.values() if e.keeps and cost(e) < cost(best)]
         if cheaper and len(search.tried) > before:
             continue
         if search.holds(best.changes):
             return best
 
 
-def _known(search: _Search, many: list[dict[str, Any]]) -> list[Candidate | None]:
+def _known(search: Search, many: list[dict[str, Any]]) -> list[Candidate | None]:
     """Try those configurations whose knobs go together."""
     fits = [each for each in many if search.system(each) is not None]
     found = dict(zip(map(_key, fits), search.look(fits), strict=True))
@@ -303,7 +194,7 @@ def _neighbours(
             if not 0 <= near < len(axis.points):
                 continue
             one = {**best.changes, axis.path: axis.points[near]}
-            if price(one) < _cost(best):
+            if price(one) < cost(best):
                 yield one
             for other in axes:
                 if other.path == axis.path:
@@ -312,29 +203,88 @@ def _neighbours(
                 for beside in (stand - 1, stand + 1):
                     if 0 <= beside < len(other.points):
                         two = {**one, other.path: other.points[beside]}
-                        if price(two) < _cost(best):
+                        if price(two) < cost(best):
                             yield two
 
 
-def _cost(candidate: Candidate) -> float:
-    return candidate.cost_usd_per_hour
+# ---------------------------------------------------------------- in words
 
 
-def _told(search: _Search, winner: Candidate | None, count: int, exact: bool, goal: Goal) -> Plan:
-    tried = tuple(sorted(search.tried.values(), key=lambda c: (_cost(c), str(_key(c.changes)))))
+def _told(
+    search: Search, winner: Candidate | None, count: int, axes: Sequence[Axis], *, exact: bool
+) -> Plan:
+    tried = search.sorted()
     if winner is None:
+        text = f"Nothing that was tried keeps the promise. {_binds(search, axes)}"
         near = min(tried, key=lambda c: c.excess, default=None)
-        text = "Nothing that was tried keeps the promise."
         if near is not None:
-            text += f" The nearest costs ${_cost(near):,.2f} an hour and breaks it: {near.broken}."
+            said = _said(search.scenario, near.changes)
+            text += f" The nearest is {said}, at ${cost(near):,.2f} an hour: {near.broken}."
         return Plan(None, (), tried, count, exact, text)
     others = [each for each in tried if each.keeps and each is not winner]
-    said = ", ".join(f"{path} {value}" for path, value in winner.changes.items())
-    cheaper = sum(1 for each in tried if _cost(each) < _cost(winner) and not each.keeps)
+    cheaper = sum(1 for each in tried if cost(each) < cost(winner) and not each.keeps)
     text = (
         f"The cheapest of {count:,} configurations that keeps the promise costs"
-        f" ${_cost(winner):,.2f} an hour: {said}. {cheaper} cheaper ones were played and break it."
+        f" ${cost(winner):,.2f} an hour: {_said(search.scenario, winner.changes)}. It also keeps it"
+        f" on {FRESH} seeds that no choice was made by."
     )
+    if cheaper:
+        text += f" {cheaper} cheaper {'one was' if cheaper == 1 else 'ones were'} played and"
+        text += f" {'breaks' if cheaper == 1 else 'break'} it."
     if not exact:
         text += " Not all were tried; a cheaper one may exist."
-    return Plan(winner, tuple(others[:RUNNERS_UP]), tried, count, exact, text)
+    verified = search.verified[_key(winner.changes)]
+    return Plan(winner, tuple(others[:RUNNERS_UP]), tried, count, exact, text, verified)
+
+
+def _said(scenario: Scenario, changes: Mapping[str, Any]) -> str:
+    """Return a configuration in words."""
+    return ", ".join(
+        f"{knob_of(scenario, path).title} {str(value).replace('_', ' ')}"
+        for path, value in changes.items()
+    )
+
+
+def _binds(search: Search, axes: Sequence[Axis]) -> str:
+    """Say which limit nothing meets, or that none meets them all at once."""
+    tried, promise = list(search.tried.values()), search.goal.objective
+    answered = [each for each in tried if not math.isnan(each.latency_ms_p99)]
+    if not answered:
+        return "Nobody is answered in any of them."
+    fast = min(answered, key=lambda c: c.latency_ms_p99)
+    sound = min(answered, key=lambda c: c.error_ratio)
+    if fast.latency_ms_p99 > promise.latency_ms_p99:
+        text = (
+            f"The limit that binds is P99 ≤ {promise.latency_ms_p99:,.0f} ms: the fastest has"
+            f" {fast.latency_ms_p99:,.0f} ms."
+        )
+        return text + _ends(search.scenario, fast, axes)
+    if sound.error_ratio > promise.error_ratio:
+        text = (
+            f"The limit that binds is errors ≤ {promise.error_ratio:.2%}: the best has"
+            f" {sound.error_ratio:.2%}."
+        )
+        return text + _ends(search.scenario, sound, axes)
+    for bad in search.goal.bad_days:
+        lived = [
+            (d.error_ratio, i) for i, c in enumerate(tried) for d in c.days if d.name == bad.name
+        ]
+        if lived and min(lived)[0] > bad.error_ratio:
+            text = (
+                f"The limit that binds is “{bad.name}”: even the best loses {min(lived)[0]:.2%} of"
+                f" its requests meanwhile, and {bad.error_ratio:.2%} are allowed."
+            )
+            return text + _ends(search.scenario, tried[min(lived)[1]], axes)
+    return "Each limit is met by something that was tried, but nothing meets all of them at once."
+
+
+def _ends(scenario: Scenario, best: Candidate, axes: Sequence[Axis]) -> str:
+    """Say which knobs are at the last of the values they may take."""
+    ends = [
+        f"{knob_of(scenario, axis.path).title} {axis.points[-1]}"
+        for axis in axes
+        if len(axis.points) > 1 and best.changes[axis.path] == axis.points[-1]
+    ]
+    if not ends:
+        return ""
+    return f" It has all that it was allowed ({', '.join(ends)}): allow more, or promise less."

@@ -14,8 +14,8 @@ from engine.errors import ScenarioError, close_to, shown
 from engine.knobs import Knob, knobs
 from engine.scenario import Scenario
 from engine.study.figures import METRICS, Outcome, Task
-from engine.study.lab import Lab, seeds, values_of
-from engine.study.statistics import Interval, interval
+from engine.study.lab import SEEDS_MAX, Lab, metric_of, seeds, values_of
+from engine.study.statistics import Interval, interval, runs_needed
 from engine.theory import Usl, usl_fit
 
 RUNS = 3
@@ -129,34 +129,91 @@ class Sweep:
         return pd.DataFrame(rows)
 
 
-def sweep(scenario: Scenario, axes: Sequence[Axis], lab: Lab, runs: int = RUNS) -> Sweep:
+class Precision(NamedTuple):
+    """How sure a sweep has to be of one metric before it stops."""
+
+    metric: str
+    relative: float  # half-width of the interval, as a share of the mean
+    most: int = SEEDS_MAX  # runs of one cell
+
+
+def sweep(
+    scenario: Scenario,
+    axes: Sequence[Axis],
+    lab: Lab,
+    runs: int = RUNS,
+    until: Precision | None = None,
+) -> Sweep:
     """Play every combination; return what was played, all of it unless it was called off."""
     found = Sweep(tuple(axes), (), 1)
-    for found in streamed(scenario, axes, lab, runs):  # noqa: B007 (the last one counts)
+    for found in streamed(scenario, axes, lab, runs, until):  # noqa: B007 (the last one counts)
         pass
     return found
 
 
 def streamed(
-    scenario: Scenario, axes: Sequence[Axis], lab: Lab, runs: int = RUNS
+    scenario: Scenario,
+    axes: Sequence[Axis],
+    lab: Lab,
+    runs: int = RUNS,
+    until: Precision | None = None,
 ) -> Iterator[Sweep]:
-    """Yield the sweep as it fills, a cell at a time.  Raises ScenarioError."""
+    """Yield the sweep as it fills, a cell at a time.  Raises ScenarioError.
+
+    With `until`, each cell gets further seeds until its interval is as narrow as asked, or it has
+    as many as it may have: Law 2015, section 9.4.1, as `Lab.precise`.
+    """
     grid = combinations(axes)
     if len(grid) > CELLS_MAX:
         raise ScenarioError(
             f"the sweep has {len(grid):,} cells, more than {CELLS_MAX:,}; take fewer values"
         )
+    if until is not None:
+        metric_of(until.metric)
     systems = [scenario.change(changes) for changes in grid]
-    tasks = [Task.of(system, seed) for system in systems for seed in seeds(runs)]
     slots: list[dict[int, Outcome]] = [{} for _ in grid]
-    full: dict[int, Cell] = {}
-    for place, outcome in lab.stream(tasks):
-        index = place // runs
-        slots[index][place % runs] = outcome
-        if len(slots[index]) == runs:
-            ordered = tuple(slots[index][number] for number in range(runs))
-            full[index] = Cell(grid[index], ordered)
-            yield Sweep(tuple(axes), tuple(full[key] for key in sorted(full)), len(grid))
+    wanted = dict.fromkeys(range(len(grid)), runs if until is None else max(runs, 2))
+    cells: dict[int, Cell] = {}
+    played = 0
+    while wanted:
+        places = [
+            (index, seed)
+            for index, count in wanted.items()
+            for seed in seeds(count)[len(slots[index]) :]
+        ]
+        counted = _counted(lab, played)
+        for place, outcome in counted.stream([Task.of(systems[i], seed) for i, seed in places]):
+            index, seed = places[place]
+            slots[index][seed] = outcome
+            if len(slots[index]) == wanted[index]:
+                ordered = tuple(slots[index][key] for key in sorted(slots[index]))
+                cells[index] = Cell(grid[index], ordered)
+                yield Sweep(tuple(axes), tuple(cells[key] for key in sorted(cells)), len(grid))
+        if any(len(slots[index]) < count for index, count in wanted.items()):
+            return  # called off
+        played += len(places)
+        wanted = _unsure(cells, until) if until else {}
+
+
+def _counted(lab: Lab, before: int) -> Lab:
+    """Return a lab that counts on from what was played before."""
+    return dataclasses.replace(
+        lab, report=lambda done, total: lab.report(before + done, before + total)
+    )
+
+
+def _unsure(cells: dict[int, Cell], until: Precision) -> dict[int, int]:
+    """Return how many runs each cell needs that is not as sure as it should be, by its place."""
+    wanted = {}
+    for index, cell in cells.items():
+        found, count = cell.interval(until.metric), len(cell.outcomes)
+        known = found.runs > 1 and not math.isnan(found.half_width)
+        if not known or found.within(until.relative) or count >= until.most:
+            continue  # what has no value gets none by more luck
+        values = values_of(cell.outcomes, until.metric)
+        needed = runs_needed(values, until.relative * abs(found.mean))
+        wanted[index] = min(until.most, max(count + 1, min(needed, 3 * count)))
+    return wanted
 
 
 def combinations(axes: Sequence[Axis]) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ def navigation() -> Page:
             st.Page("pages/traces.py", title="Traces"),
             st.Page("pages/explain.py", title="Explain"),
             st.Page("pages/compare.py", title="Compare"),
+            st.Page("pages/sweep.py", title="Sweep"),
+            st.Page("pages/plan.py", title="Plan"),
             st.Page("pages/scenario.py", title="Scenario"),
         ],
         position="top",

@@ -8,7 +8,7 @@ from engine import ScenarioError, simulate
 from engine.study.compare import compare
 from engine.study.explain import Objective, explain, headroom
 from engine.study.lab import Lab
-from engine.study.sweep import axis, knee, ranged, scalability, sweep
+from engine.study.sweep import Precision, axis, knee, ranged, scalability, sweep
 from engine.study.trials import what_next
 from tests.study.small import small
 
@@ -78,6 +78,21 @@ def test_a_sweep_bends_where_the_server_is_full() -> None:
     law = scalability(found)
     assert law is not None
     assert law.beta > 0 or law.alpha > 0
+
+
+def test_each_cell_is_played_until_it_is_as_sure_as_asked() -> None:
+    """A full server needs more runs than an idle one, and both would get as many."""
+    scenario, told = small(), list[tuple[int, int]]()
+    axes = [axis(scenario, "client.requests_per_second", [20, 95])]
+    lab = Lab(report=lambda done, total: told.append((done, total)))
+    found = sweep(scenario, axes, lab, 2, Precision("latency_ms_p99", 0.1, 60))
+    idle, full = found.cells
+    assert len(idle.outcomes) < len(full.outcomes)
+    for cell in found.cells:
+        sure = cell.interval("latency_ms_p99")
+        assert sure.within(0.1) or sure.runs == 60
+    played = len(idle.outcomes) + len(full.outcomes)
+    assert told[-1] == (played, played)
 
 
 def test_a_range_can_be_linear_logarithmic_or_a_list() -> None:

@@ -5,9 +5,11 @@ import random
 import pytest
 
 from engine import ScenarioError
+from engine.study.candidates import Candidate, mean
 from engine.study.explain import Objective
+from engine.study.goal import Goal, bad_day
 from engine.study.lab import Lab
-from engine.study.plan import Goal, Plan, mean, plan
+from engine.study.plan import Plan, plan
 from engine.study.sweep import Axis, axis, combinations
 from tests.study.small import small
 
@@ -70,7 +72,7 @@ def test_every_cheaper_one_says_why_it_fails() -> None:
     assert found.winner is not None
     assert found.winner.changes["application.replicas"] == 2
     assert [each.changes["application.replicas"] for each in found.cheaper] == [1]
-    assert "application.server is 100% busy" in found.cheaper[0].broken
+    assert "Server is 100% busy" in found.cheaper[0].broken
     assert found.runners_up
 
 
@@ -80,6 +82,8 @@ def test_a_goal_that_nothing_meets_names_the_limit_that_binds() -> None:
     assert found.winner is None
     assert "P99" in found.sentence
     assert "> 20 ms" in found.sentence
+    assert "The limit that binds is P99 ≤ 20 ms" in found.sentence
+    assert "App servers 4): allow more" in found.sentence
 
 
 def test_who_is_dearer_on_the_front_is_faster() -> None:
@@ -114,3 +118,78 @@ def test_a_plan_without_knobs_is_refused() -> None:
     """There would be nothing to choose from."""
     with pytest.raises(ScenarioError, match="knobs to turn"):
         plan(small(), Goal(), [], Lab())
+
+
+# ---------------------------------------------------------------- bad days
+
+
+def test_who_has_to_live_through_a_dead_server_is_given_a_second_one() -> None:
+    """The cheapest configuration would be gone with its only server."""
+    scenario = small(client__requests_per_second=30, duration_seconds=10)
+    axes = [axis(scenario, "application.replicas", [1, 2, 3])]
+    calm = plan(scenario, Goal(Objective(300, 0.01)), axes, Lab(), runs=1)
+    day = bad_day(scenario, "kill_server", error_ratio=0.6, length_seconds=10)
+    safe = plan(scenario, Goal(Objective(300, 0.01), 0.0, (day,)), axes, Lab(), runs=1)
+    assert calm.winner is not None
+    assert safe.winner is not None
+    assert calm.winner.changes == {"application.replicas": 1}
+    assert safe.winner.changes == {"application.replicas": 2}
+    assert safe.cheaper[0].broken.startswith("Kill servers, 10 s: errors 9")
+
+
+def test_a_bad_day_is_counted_while_the_fault_lasts() -> None:
+    """A longer run would dilute what users saw."""
+    scenario = small(duration_seconds=100)
+    day = bad_day(scenario, "kill_server", length_seconds=30).of(scenario)
+    assert day is not None
+    assert day.duration_seconds - day.warm_up_seconds == 30
+    assert [(f.kind, f.at_seconds, f.until) for f in day.faults] == [("kill_server", 5, 35)]
+
+
+def test_a_bad_day_that_nothing_survives_is_named_as_the_limit() -> None:
+    """The user would look for the fault in the P99."""
+    scenario = small(client__requests_per_second=30, duration_seconds=10)
+    day = bad_day(scenario, "kill_server", error_ratio=0.01, length_seconds=10)
+    axes = [axis(scenario, "application.replicas", [1])]
+    found = plan(scenario, Goal(Objective(300, 0.01), 0.0, (day,)), axes, Lab(), runs=1)
+    assert found.winner is None
+    assert "The limit that binds is “Kill servers, 10 s”" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("do", "errors", "seconds", "says"),
+    [
+        ("kill_servers", 0.05, 60, "did you mean kill_server"),
+        ("primary_down", 0.05, 60, "cannot be here"),
+        ("kill_server", 5, 60, "a share from 0 to 1"),
+        ("kill_server", 0.05, 0, "use 1 to 3600"),
+    ],
+)
+def test_a_bad_day_that_cannot_be_gets_one_line(
+    do: str, errors: float, seconds: float, says: str
+) -> None:
+    """A traceback would not say what to change."""
+    with pytest.raises(ScenarioError, match=says) as error:
+        bad_day(small(), do, errors, seconds)
+    assert "\n" not in str(error.value)
+
+
+def test_the_winner_is_shown_on_seeds_that_did_not_choose_it_and_progress_is_told() -> None:
+    """The best of many by luck would be sold as the best."""
+    told: list[int] = []
+    reported: list[tuple[int, int]] = []
+
+    def tell(tried: tuple[Candidate, ...]) -> None:
+        told.append(len(tried))
+
+    scenario = small(client__requests_per_second=150)
+    axes = [axis(scenario, "application.replicas", [1, 2, 3, 4])]
+    lab = Lab(report=lambda done, total: reported.append((done, total)))
+    found = plan(scenario, Goal(Objective(200, 0.01)), axes, lab, runs=2, tell=tell)
+    assert found.verified is not None
+    assert found.verified.days[0].runs == 5
+    assert found.verified.days[0].latency_half_width > 0
+    assert found.winner is not None
+    assert found.verified.latency_ms_p99 != found.winner.latency_ms_p99
+    assert told[-1] == len(found.tried)
+    assert reported[-1] == (4, 4)
