@@ -94,12 +94,13 @@ def read_text(text: str, name: str = "the text", folder: pathlib.Path | None = N
 
 
 def presets() -> dict[str, PresetInfo]:
-    """Return the presets that ship, by name."""
-    found = {}
-    for path in sorted(PRESETS.glob("*.yaml")):
-        scenario = load(path.stem)
-        found[path.stem] = PresetInfo(title=scenario.title, blurb=scenario.blurb)
-    return found
+    """Return the presets that ship, by name: systems first, then those on which things happen."""
+    scenarios = {path.stem: load(path.stem) for path in sorted(PRESETS.glob("*.yaml"))}
+    days = {name for name, each in scenarios.items() if each.faults or each.changes}
+    return {
+        name: PresetInfo(title=scenarios[name].title, blurb=scenarios[name].blurb)
+        for name in sorted(scenarios, key=lambda name: (name in days, name))
+    }
 
 
 def load(name: str | pathlib.Path) -> Scenario:

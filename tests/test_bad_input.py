@@ -17,6 +17,10 @@ VISIT = "journeys: {visit: {steps: [{do: call, service: server}]}}\n"
 TEXTS = {
     "an unknown key": (VISIT + "clinet: {}", ["clinet", "did you mean client"]),
     "an unknown key inside": (VISIT + "cache: {ttl: 3}", ["cache.ttl", "ttl_seconds"]),
+    "an unknown key far from all": (
+        VISIT + "cache: {ttx: 3}",
+        ["cache.ttx", "use one of ttl_jitter, ttl_seconds"],  # the nearest first
+    ),
     "a negative rate": (
         VISIT + "client: {requests_per_second: -5}",
         ["client.requests_per_second", "-5", "at least 0"],

@@ -76,7 +76,7 @@ def _control(knob: Knob, *, on: bool) -> None:
     elif knob.kind == "choice":
         options = list(knob.choices)
         index = options.index(str(knob.value))
-        st.selectbox(label(knob), options, index, format_func=_spoken, **common)
+        st.selectbox(label(knob), options, index, **common)
     elif knob.optional:
         _optional(knob, common)
     else:
@@ -85,11 +85,6 @@ def _control(knob: Knob, *, on: bool) -> None:
         low, high, value = number(low), number(high), number(knob.value or 0)
         step = number(knob.step or _fine(high))
         st.slider(label(knob), low, high, value, step, format=_format(knob), **common)
-
-
-def _spoken(choice: str) -> str:
-    """Return a choice as it is said."""
-    return choice.replace("_", " ")
 
 
 def _optional(knob: Knob, common: dict[str, Any]) -> None:

@@ -98,7 +98,7 @@ def kept(plane: Plane) -> list[int]:
     return found
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     commands=commands,
     capacity=st.integers(0, KEYS + 1),

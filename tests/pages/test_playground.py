@@ -162,6 +162,16 @@ def test_a_preset_brings_its_own_values(server: str, page: Page) -> None:
     assert "application.replicas" not in page.url
 
 
+def test_a_link_holds_choices_in_the_words_of_scenarios(server: str, page: Page) -> None:
+    """A choice that a list spelled otherwise than scenarios do would get lost on its way."""
+    link = "preset=hot_shard&edge.balancer.policy=round_robin"
+    Playground(page).open(server, f"/?{link}")
+    expect(page.locator(".st-key-preset input")).to_have_value("hot_shard")
+    expect(page.locator(".st-key-edge-balancer-policy input")).to_have_value("round_robin")
+    assert page.url.endswith(link)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+
+
 def test_a_knob_from_the_long_list_appears_in_its_layer(server: str, page: Page) -> None:
     """The few sliders on show must not be the end of what can be turned."""
     shown = Playground(page).open(server)

@@ -89,7 +89,7 @@ def test_a_worker_that_dies_loses_nothing() -> None:
     """A study of an hour would be lost with one process."""
     import loky  # noqa: PLC0415
 
-    wanted = tasks(24, duration_seconds=200)
+    wanted = tasks(16, duration_seconds=100)
     crew, found = Processes(2), {}
     for index, outcome in crew.play(wanted, lambda: False):
         found[index] = outcome
@@ -97,8 +97,8 @@ def test_a_worker_that_dies_loses_nothing() -> None:
             executor = loky.get_reusable_executor(max_workers=2, timeout=IDLE_SECONDS)
             victim = next(iter(executor._processes.values()))
             os.kill(victim.pid, signal.SIGKILL)
-    assert sorted(found) == list(range(24))
-    assert repr(found[23]) == repr(dict(Alone().play([wanted[23]], lambda: False))[0])
+    assert sorted(found) == list(range(16))
+    assert repr(found[15]) == repr(dict(Alone().play([wanted[15]], lambda: False))[0])
 
 
 def test_processes_end_at_once_when_they_are_told_to() -> None:
@@ -160,7 +160,7 @@ def worker(address: str, name: str) -> contextlib.AbstractContextManager[subproc
 
 def test_a_cluster_plays_the_same_and_a_killed_worker_loses_nothing(scheduler: str) -> None:
     """Who outgrows one machine would get other figures, or none."""
-    wanted = tasks(30, duration_seconds=100)
+    wanted = tasks(16, duration_seconds=100)
     with worker(scheduler, "one") as one, worker(scheduler, "two"):
         cluster = Cluster(scheduler)
         cluster._client.wait_for_workers(2, timeout=60)
