@@ -10,8 +10,8 @@ from tests.pages.playground import ANSWER_MS
 pytestmark = pytest.mark.xdist_group("browser")
 
 STUDY_MS = 90_000  # processes have to start, and the machine may be slow
-# A load at which a run takes milliseconds and the only app server is the bottleneck.
-BUSY = "preset=amazon&application.replicas=1&application.cores=1&client.requests_per_second=200"
+# A load at which a run takes little time, and the only core of the only server is overloaded.
+BUSY = "preset=amazon&application.replicas=1&application.cores=1&client.requests_per_second=400"
 
 
 def open_explain(page: Page, url: str, query: str = BUSY) -> None:
@@ -29,12 +29,12 @@ def test_the_page_says_what_limits_and_holds_theory_against_it(server: str, page
     expect(answer).to_contain_text(re.compile(r"Product .* busy at \d+/s"))
     row = page.locator("tr[data-station='data.primary'] td")
     expect(row.last).to_have_text(re.compile(r"Erlang|longer|shorter|formula"))
-    expect(page.get_by_text("warm-up by MSER-5")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Warm-up\. (The first|There is no|This run never)"))).to_be_visible()
 
 
 def test_headroom_says_the_rate_and_what_breaks_first(server: str, page: Page) -> None:
     """Nobody would know how far they are from an outage."""
-    open_explain(page, server, BUSY.replace("replicas=1", "replicas=2"))
+    open_explain(page, server)
     page.get_by_role("button", name="Find the limit").click()
     panel = page.locator(".st-key-headroom")
     said = panel.get_by_text(re.compile(r"takes? [\d,]+ requests/s.*breaks first"))
