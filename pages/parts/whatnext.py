@@ -98,7 +98,7 @@ def _tell(trials: list[Trial], metric: str, *, live: bool) -> None:
             st.info(f"No single step changes {METRICS[metric].title} beyond noise.")
     with right:
         for place, trial in enumerate(helps[:LISTED]):
-            _lever(trial, f"{'live' if live else 'all'}-{place}")
+            _lever(trial, None if live else f"all-{place}")
         if not helps:
             st.markdown(f"Nothing that was tried makes {METRICS[metric].title} better.")
         rest = [("Makes it worse", harms), ("No effect on it beyond noise", other)]
@@ -128,13 +128,15 @@ def _sorted(trials: list[Trial], metric: str) -> tuple[list[Trial], list[Trial],
     )
 
 
-def _lever(trial: Trial, key: str) -> None:
-    """Draw one lever: what it does, and the button that does it."""
+def _lever(trial: Trial, key: str | None) -> None:
+    """Draw one lever: what it does, and the button that does it, once all is known."""
     text, button = st.columns([5, 1], vertical_alignment="center", gap="small")
     label, _, effect = trial.sentence.partition(": ")
     if trial.label in trial.sentence:
         label, effect = trial.label, trial.sentence.removeprefix(f"{trial.label}: ")
     text.markdown(f"**{words.plain(label)}**: {words.plain(effect)}")
+    if key is None:
+        return
     known = state.base().knobs
     button.button(
         "Apply",
