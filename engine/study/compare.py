@@ -116,11 +116,11 @@ def sentence(metric: str, was: Interval, change: Interval) -> str:
     if change.runs == 0:
         return f"{what.title}: not measured in both"
     if not change.real or abs(change.mean) < what.floor:
-        return f"{what.title}: no difference beyond noise (±{what.say(abs(change.half_width))})"
+        return f"{what.title}: no difference beyond noise (±{what.by(abs(change.half_width))})"
     better = (change.mean < 0) == (what.better == "lower")
     word = "" if what.better == "neither" else ", better" if better else ", worse"
     sign = "+" if change.mean > 0 else "−"
-    by = f"{sign}{what.say(abs(change.mean))} ± {what.say(change.half_width)}"
+    by = f"{sign}{what.by(abs(change.mean))} ± {what.by(change.half_width)}"
     if was.mean and what.unit not in {"$", "share"}:
         by = (
             f"{sign}{abs(change.mean / was.mean):.1%} ± {change.half_width / abs(was.mean):.1%}"

@@ -262,7 +262,7 @@ def _limits(result: Result, name: str) -> list[str]:
     waits = f", and each request waits {wait:,.1f} ms there" if wait >= 0.1 else ""
     if busy >= FULL:
         first = f"{row['title']} limits it: it is {busy:.0%} busy at {rate:,.0f}/s{waits}."
-        why = "More comes in than it can do, so that its line grows for as long as this lasts."
+        why = "More comes in than it can do, so that lines grow: here, or at whoever calls it."
         if not math.isnan(cpu) and threads >= FULL:
             why = "Its CPU is what is short: more comes in than it can compute, and its line grows."
         return [first, why]
@@ -316,6 +316,17 @@ def checked(result: Result) -> pd.DataFrame:
 
 
 def _why_not(scenario: Scenario, row: Any) -> str:
+    """Say how a station's wait and number stand to the formulas', and why they may differ."""
+    inside, little = float(row.number_mean), float(row.little_number)
+    said = _wait_says(scenario, row)
+    if abs(inside - little) <= max(0.1, 0.1 * inside):
+        return said
+    refused = "many are turned away or give up before their turn"
+    why = refused if row.failed_per_s > 0 else "the line still grows, and who is in it has not left"
+    return f"{said}; Little's law is off: {why}"
+
+
+def _wait_says(scenario: Scenario, row: Any) -> str:
     """Say how a station's wait stands to M/M/c's, and why it may differ."""
     wait, theory = float(row.wait_ms_mean), float(row.theory_wait_ms)
     if math.isnan(theory) or math.isnan(wait):

@@ -36,6 +36,16 @@ class Metric(NamedTuple):
             return f"${value:,.2f}"
         return f"{value:,.{0 if abs(value) >= 100 else 1}f} {self.unit}"
 
+    def by(self, value: float) -> str:
+        """Return a difference with its unit; that of two shares is in points.
+
+        >>> METRICS["error_ratio"].by(0.132), METRICS["cost_usd_per_hour"].by(0.36)
+        ('13.2 points', '$0.36')
+        """
+        if self.unit == "share" and not math.isnan(value):
+            return f"{100 * value:.3g} points"
+        return self.say(value)
+
 
 _ALL = (
     Metric("latency_ms_mean", "Mean latency", "ms", "lower", 0.05),

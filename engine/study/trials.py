@@ -226,10 +226,10 @@ def _short(verdict: Verdict) -> str:
     what, change, was = METRICS[verdict.metric], verdict.change, verdict.baseline.mean
     sign = "+" if change.mean > 0 else "−"
     if what.unit == "$":
-        return f"{sign}{what.say(abs(change.mean))}/h"
+        return f"{sign}{what.by(abs(change.mean))}/h"
     name = what.title.removesuffix(" latency")
     if what.unit == "share" or not was:
-        return f"{name} {sign}{what.say(abs(change.mean))}"
+        return f"{name} {sign}{what.by(abs(change.mean))}"
     return f"{name} {sign}{abs(change.mean / was):.0%} ± {change.half_width / abs(was):.0%}"
 
 

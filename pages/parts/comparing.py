@@ -91,8 +91,8 @@ def differing(
             st.caption("Nothing: it is the same system as the baseline. Move a slider.")
             continue
         body = "".join(
-            f"<tr><th scope='row'>{_setting(path, titles)}</th><td>{_value(old)}</td><td>{_value(new)}</td>"
-            "</tr>"
+            f"<tr><th scope='row'>{_setting(path, titles)}</th>"
+            f"<td>{_value(old)}</td><td>{_value(new)}</td></tr>"
             for path, old, new in rows
         )
         st.html(

@@ -68,13 +68,26 @@ def wait_until_up(process: subprocess.Popen[bytes], url: str) -> None:
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
     """Start servers that nobody has visited yet; all are ended with the session."""
     processes: list[subprocess.Popen[bytes]] = []
+<<<<<<< HEAD
     kept = tmp_path_factory.mktemp("runs") / "runs.sqlite"  # not among the user's own
     env = {**os.environ, "STRATA_RUNS": str(kept)}
+=======
+    # Kept runs of an earlier session would make studies quicker than they are.
+    kept = {"STRATA_RUNS": str(tmp_path_factory.mktemp("kept") / "runs.sqlite")}
+>>>>>>> w-compare
 
     def start() -> str:
         port = free_port()
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+<<<<<<< HEAD
         processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL))
+=======
+        processes.append(
+            subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **kept}, stdout=subprocess.DEVNULL
+            )
+        )
+>>>>>>> w-compare
         url = f"http://127.0.0.1:{port}"
         wait_until_up(processes[-1], url)
         return url

@@ -66,7 +66,10 @@ def test_a_click_on_a_field_of_the_map_moves_the_sliders(server: str, page: Page
     fill(page, "Steps", "2", 0)
     fill(page, "Steps", "2", 1)
     start(page)
-    plot = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    field = page.locator(".st-key-sweep-map .nsewdrag").first
+    field.wait_for(timeout=ANSWER_MS)
+    page.wait_for_timeout(500)
+    plot = field.bounding_box()
     assert plot is not None
     page.mouse.click(plot["x"] + 0.75 * plot["width"], plot["y"] + 0.25 * plot["height"])
     page.wait_for_url("**/?*application.replicas=6*", timeout=ANSWER_MS)

@@ -101,6 +101,22 @@ def test_a_worker_that_dies_loses_nothing() -> None:
     assert repr(found[23]) == repr(dict(Alone().play([wanted[23]], lambda: False))[0])
 
 
+def test_processes_end_at_once_when_they_are_told_to() -> None:
+    """A server that ends would leave them behind."""
+    import loky  # noqa: PLC0415
+
+    crew = Processes(2)
+    play = crew.play(tasks(20, duration_seconds=2000), lambda: False)
+    next(play)
+    executor = loky.get_reusable_executor(max_workers=2, timeout=IDLE_SECONDS)
+    working = list(executor._processes.values())
+    play.close()
+    crew.end()
+    for process in working:
+        process.join(timeout=10)
+        assert not process.is_alive()
+
+
 # ---------------------------------------------------------------- a real cluster, over TCP
 
 
