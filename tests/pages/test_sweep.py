@@ -36,7 +36,9 @@ def choose(page: Page, label: str, text: str) -> None:
 
 def start(page: Page) -> None:
     """Start, and wait until all has been played."""
-    page.get_by_role("button", name="Start").click()
+    button = page.get_by_role("button", name="Start")
+    expect(button).to_have_count(1, timeout=ANSWER_MS)  # it moves where a second knob is chosen
+    button.click()
     page.get_by_role("button", name="Done").wait_for(timeout=PLAYED_MS)
     page.locator("[data-testid=stPlotlyChart] .main-svg").first.wait_for(timeout=ANSWER_MS)
 
