@@ -42,6 +42,7 @@ class Job(Generic[T]):
 
     name: str
     about: Hashable  # what it answers for; a page compares it with what is on the screen
+    work: "Callable[[Job[T], Lab], T] | None" = None  # to begin anew elsewhere
     scheduler: str = ""
     done: int = 0
     total: int = 0
@@ -94,6 +95,7 @@ def start(name: str, about: Hashable, work: Work[T]) -> Job[T]:
     job: Job[T] = Job(
         name,
         about,
+        work,
         scheduler=str(st.session_state.get(SCHEDULER, "")).strip(),
         session=context.session_id if context and Runtime.exists() else "",
     )
@@ -203,7 +205,9 @@ def _ended(job: Job[Any]) -> None:
     if job.problem:
         st.warning(job.problem, icon="⚠️")
         if job.scheduler:
-            st.button("Play on this machine instead", key=f"here-{job.name}", on_click=_here)
+            st.button(
+                "Play on this machine instead", key=f"here-{job.name}", on_click=_here, args=(job,)
+            )
     elif job.cancelled:
         st.info(
             f"Stopped after {job.done:,} of {job.total:,} runs. They are kept: started again, it"
@@ -212,6 +216,8 @@ def _ended(job: Job[Any]) -> None:
         )
 
 
-def _here() -> None:
-    """Play without a cluster from now on."""
+def _here(job: Job[Any]) -> None:
+    """Play without a cluster from now on, and this job at once."""
     st.session_state[SCHEDULER] = ""
+    if job.work is not None:
+        start(job.name, job.about, job.work)

@@ -1,4 +1,4 @@
-"""One server and one browser for all tests of pages; a fresh document for each test.
+"""One server and one browser for all tests of pages; a fresh context for each test.
 
 A page may only ask this machine for things and may not complain on its console: the fixtures watch
 that in every test.
@@ -10,9 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.parse
 import urllib.request
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -141,40 +139,23 @@ def context_of(browser: Browser, watch: Watch) -> Iterator[Callable[..., Browser
         context.close()
 
 
-def empty(page: Page) -> None:
-    """Leave nothing in a tab of what a test did there: a tab has a storage of its own."""
-    if page.url.startswith("http"):
-        page.goto(urllib.parse.urljoin(page.url, "/_stcore/health"))  # where no script runs
-        page.evaluate("sessionStorage.clear()")
-    page.goto("about:blank")
-
-
-@pytest.fixture(scope="session")
-def idle() -> dict[BrowserContext, list[Page]]:
-    """Keep tabs that no test uses: one that has shown a page before shows it in half the time."""
-    return defaultdict(list)
-
-
 @pytest.fixture
 def page_of(
-    context_of: Callable[..., BrowserContext], watch: Watch, idle: dict[BrowserContext, list[Page]]
+    context_of: Callable[..., BrowserContext], watch: Watch
 ) -> Iterator[Callable[..., Page]]:
-    """Lend blank tabs, empty them after the test, and judge what they did."""
-    lent: list[Page] = []
+    """Open pages, close them after the test, and judge what they did."""
+    pages: list[Page] = []
 
     def make(**options: object) -> Page:
-        context = context_of(**options)
-        lent.append(idle[context].pop() if idle[context] else context.new_page())
-        return lent[-1]
+        pages.append(context_of(**options).new_page())
+        return pages[-1]
 
     watch.requests.clear()
     watch.complaints.clear()
     yield make
-    for page in lent:
-        if not page.is_closed():
-            empty(page)
-            idle[page.context].append(page)
-    local = ("http://127.0.0.1:", "data:", "blob:", "about:blank")
+    for page in pages:
+        page.close()
+    local = ("http://127.0.0.1:", "data:", "blob:")
     assert [url for url in watch.requests if not url.startswith(local)] == []
     assert watch.complaints == []
 

@@ -36,7 +36,9 @@ def choose(page: Page, label: str, text: str) -> None:
 
 def start(page: Page) -> None:
     """Start, and wait until all has been played."""
-    page.get_by_role("button", name="Start").click()
+    button = page.get_by_role("button", name="Start")
+    expect(button).to_have_count(1, timeout=ANSWER_MS)  # it moves where a second knob is chosen
+    button.click()
     page.get_by_role("button", name="Done").wait_for(timeout=PLAYED_MS)
     page.locator("[data-testid=stPlotlyChart] .main-svg").first.wait_for(timeout=ANSWER_MS)
 
@@ -66,7 +68,10 @@ def test_a_click_on_a_field_of_the_map_moves_the_sliders(server: str, page: Page
     fill(page, "Steps", "2", 0)
     fill(page, "Steps", "2", 1)
     start(page)
-    plot = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    field = page.locator(".st-key-sweep-map .nsewdrag").first
+    field.wait_for(timeout=ANSWER_MS)
+    page.wait_for_timeout(500)
+    plot = field.bounding_box()
     assert plot is not None
     page.mouse.click(plot["x"] + 0.75 * plot["width"], plot["y"] + 0.25 * plot["height"])
     page.wait_for_url("**/?*application.replicas=6*", timeout=ANSWER_MS)

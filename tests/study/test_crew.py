@@ -173,6 +173,18 @@ def test_a_cluster_plays_the_same_and_a_killed_worker_loses_nothing(scheduler: s
     assert same(found, dict(played(wanted, Alone())))
 
 
+def test_a_cluster_without_workers_is_said_and_can_be_called_off(
+    scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page would wait for ever for somebody who never comes."""
+    monkeypatch.setattr("engine.study.crew.ALONE_SECONDS", 1.0)
+    cluster = Cluster(scheduler)
+    assert list(cluster.play(tasks(2), lambda: True)) == []
+    with pytest.raises(ScenarioError, match="has had no worker"):
+        list(cluster.play(tasks(2), lambda: False))
+    cluster.close()
+
+
 def test_a_scheduler_that_does_not_answer_is_said_within_seconds() -> None:
     """A page would hang for ever."""
     began = time.monotonic()
