@@ -17,8 +17,9 @@ from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Scenario
 from engine.traces import Span, Trace
+from engine.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "LAYERS",
     "CancelledError",
