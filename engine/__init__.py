@@ -5,6 +5,7 @@ result = simulate(load("amazon"), seed=7)
 result.summary.latency_ms_p99
 """
 
+from engine import words
 from engine.errors import ScenarioError
 from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
@@ -49,4 +50,5 @@ __all__ = [
     "ready",
     "simulate",
     "warm_up",
+    "words",
 ]

@@ -15,6 +15,7 @@ from engine.export import from_link
 from engine.postmortem import RERUNS, postmortem
 from engine.reading import values
 from engine.reference import reference
+from engine.report import commands as reports
 from engine.scenario import Scenario
 from engine.study import commands as studies
 
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     faults.set_defaults(do=_faults)
     studies.add(commands, change)
     exports.add(commands, _asks, _meant, _played)
+    reports.add(commands, _asks, _played, _opened)
     commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
     check = commands.add_parser("validate", help="check a scenario file")
     check.add_argument("scenario")
@@ -166,12 +168,14 @@ def _played(options: argparse.Namespace) -> Result:
     return simulate(scenario, seed)
 
 
+def _opened(text: str) -> tuple[Scenario, int]:
+    """Return the scenario and the seed that a preset's name, a file or a link says."""
+    return from_link(text) if LINK.match(text) else (load(text), FIRST_SEED)
+
+
 def _meant(options: argparse.Namespace) -> tuple[Scenario, int]:
     """Return the scenario and the seed of the run that is meant."""
-    if LINK.match(options.scenario):
-        scenario, seed = from_link(options.scenario)
-    else:
-        scenario, seed = load(options.scenario), FIRST_SEED
+    scenario, seed = _opened(options.scenario)
     scenario = scenario.change(dict(change(text) for text in options.changes))
     if options.faults:
         planned = scenario.model_dump(mode="json")["faults"]
