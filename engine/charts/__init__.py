@@ -5,6 +5,7 @@ pictures(result)["latency"].svg
 """
 
 from engine.charts.picture import Picture
+from engine.charts.png import to_png
 from engine.charts.run import pictures, waterfalls
 
-__all__ = ["Picture", "pictures", "waterfalls"]
+__all__ = ["Picture", "pictures", "to_png", "waterfalls"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from engine import words
 from engine.charts.colours import GRID, INK, LAYERS, MUTED, SHADE
 from engine.charts.picture import LETTER, Box, Drawing, Picture, polyline, spread, ticks
+from engine.words import milliseconds
 
 WIDTH, HEIGHT = 720.0, 230.0
 DASHES = {"solid": "none", "dashed": "6 4", "dotted": "1.5 3"}
@@ -147,14 +147,14 @@ def hill(
     fitting = [tick for tick in ROUND if low <= tick <= high]
     for tick in fitting[:: len(fitting) // 9 + 1]:
         x = across((tick,))[0]
-        drawing.text(x, box.bottom + 16, words.milliseconds(tick), anchor="middle", fill=MUTED)
+        drawing.text(x, box.bottom + 16, milliseconds(tick), anchor="middle", fill=MUTED)
     for row, (label, value) in enumerate(quantiles.items()):
         if not value > 0:
             continue
         x = across((min(max(value, low), high),))[0]
         left = x < (box.left + box.right) / 2
         drawing.line(x, box.top - 6, x, box.bottom, INK, stroke_dasharray="2 3")
-        said = f"{label} {words.milliseconds(value)}"
+        said = f"{label} {milliseconds(value)}"
         y = 30.0 + 11 * (len(quantiles) - 1 - row)
         drawing.text(x + (3 if left else -3), y, said, anchor="start" if left else "end")
     return drawing.picture(caption)
@@ -176,7 +176,7 @@ class Part(NamedTuple):
 def bars(
     name: str,
     title: str,
-    rows: dict[str, Sequence[Part]],
+    rows: Mapping[str, Sequence[Part]],
     legend: Sequence[tuple[str, str]],
     caption: str,
 ) -> Picture:

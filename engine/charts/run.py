@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pandas as pd
 
-from engine import words
 from engine.charts.colours import ANSWERED, BAD, LAYERS, MUTED, PERCENTILES
 from engine.charts.picture import Picture
 from engine.charts.plots import Curve, Part, Plot, bars, hill, lines
@@ -16,6 +15,7 @@ from engine.charts.waterfall import waterfall
 from engine.program import LAYERS as NAMES
 from engine.result import Result
 from engine.traces import Which
+from engine.words import milliseconds, per_second, percent
 
 BUSIEST = 3
 EVENTS_MAX = 40
@@ -44,7 +44,7 @@ def latency(result: Result) -> Picture:
     """Return how long answers took over time."""
     series, summary = result.timeseries, result.summary
     p50, p99 = (
-        words.milliseconds(math.nan if each is None else each)
+        milliseconds(math.nan if each is None else each)
         for each in (summary.latency_ms_p50, summary.latency_ms_p99)
     )
     curves = [
@@ -68,8 +68,8 @@ def requests(result: Result) -> Picture:
         for name, column, colour, dash in looks
     ]
     told = (
-        f"People send {words.per_second(summary.requests_per_second)};"
-        f" {words.percent(summary.error_ratio)} of them fail."
+        f"People send {per_second(summary.requests_per_second)};"
+        f" {percent(summary.error_ratio)} of them fail."
     )
     return lines(_plot(result, "requests", "Requests per second", told), curves)
 
@@ -89,7 +89,7 @@ def busy(result: Result) -> Picture:
     told = "No part here has limits, so none is ever busy."
     if len(table):
         first = table.iloc[0]
-        told = f"{first['title']} is the busiest, {words.percent(first['utilisation'])} on average."
+        told = f"{first['title']} is the busiest, {percent(first['utilisation'])} on average."
     return lines(_plot(result, "busy", "Busy, %", told)._replace(top=100.0), curves)
 
 
@@ -154,7 +154,7 @@ def shares(result: Result) -> Picture:
 
 def _parts(table: pd.DataFrame) -> list[Part]:
     return [
-        Part(row.layer, LAYERS[row.layer], LOOKS[row.kind], row.share, words.milliseconds(row.ms))
+        Part(row.layer, LAYERS[row.layer], LOOKS[row.kind], row.share, milliseconds(row.ms))
         for row in table.itertuples()
         if row.ms > 0
     ]

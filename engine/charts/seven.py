@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from engine import words
 from engine.charts.colours import BAD, INK, LAYERS, MUTED, PAPER, SHADE
 from engine.charts.picture import Box, Drawing, Picture
 from engine.result import Result
+from engine.words import percent
 
 COLUMN, GAP, ROW, HIGH = 112.0, 26.0, 62.0, 44.0
 
@@ -57,26 +57,39 @@ def _station(drawing: Drawing, box: Box, node: dict[str, object], busy: float) -
     title = f"⚠ {node['title']}" if node["spof"] else str(node["title"])
     drawing.text(box.left + 10, box.top + 17, title, bold=True, room=COLUMN - 12)
     known = [f"×{node['instances']}"] if int(str(node["instances"])) > 1 else []
-    known += [] if math.isnan(busy) else [words.percent(busy)]
+    known += [] if math.isnan(busy) else [percent(busy)]
     drawing.text(box.left + 10, box.top + 33, " · ".join(known), size=10, fill=INK)
 
 
 def _arrow(drawing: Drawing, source: Box, target: Box, telemetry: bool) -> None:
     """Draw who calls whom; telemetry is dashed."""
-    more: dict[str, str | float] = {"stroke_width": 1.0, "stroke_opacity": 0.75}
-    if telemetry:
-        more["stroke_dasharray"] = "3 3"
+    dash = "3 3" if telemetry else "none"
     y1, y2 = source.top + source.height / 2, target.top + target.height / 2
     if target.left > source.left:
         x1, x2, bend = source.right, target.left, max(14.0, (target.left - source.right) / 2)
-        drawing.path(f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}", MUTED, **more)
+        drawing.path(
+            f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}",
+            MUTED,
+            stroke_opacity=0.75,
+            stroke_dasharray=dash,
+        )
         head = f"M{x2} {y2}l-6 -3v6z"
     elif target.left == source.left:
         x1 = source.right
-        drawing.path(f"M{x1} {y1}C{x1 + 18} {y1} {x1 + 18} {y2} {x1} {y2}", MUTED, **more)
+        drawing.path(
+            f"M{x1} {y1}C{x1 + 18} {y1} {x1 + 18} {y2} {x1} {y2}",
+            MUTED,
+            stroke_opacity=0.75,
+            stroke_dasharray=dash,
+        )
         head = f"M{x1} {y2}l6 -3v6z"
     else:
         x1, x2 = source.left, target.right
-        drawing.path(f"M{x1} {y1}C{x1 - 20} {y1} {x2 + 20} {y2} {x2} {y2}", MUTED, **more)
+        drawing.path(
+            f"M{x1} {y1}C{x1 - 20} {y1} {x2 + 20} {y2} {x2} {y2}",
+            MUTED,
+            stroke_opacity=0.75,
+            stroke_dasharray=dash,
+        )
         head = f"M{x2} {y2}l6 -3v6z"
     drawing.path(head, "none", MUTED)

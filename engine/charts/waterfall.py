@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from engine import words
 from engine.charts.colours import BAD, INK, LAYERS, MUTED
 from engine.charts.picture import Box, Drawing, Picture
 from engine.traces import Trace
+from engine.words import milliseconds
 
 ROWS_MAX = 40
 ROW, LABELS, WIDTH = 18.0, 240.0, 720.0
@@ -39,7 +39,7 @@ def waterfall(name: str, title: str, trace: Trace) -> Picture:
         drawing.text(
             min(x + wide + 4, WIDTH - 62),
             y + 12,
-            words.milliseconds(span.duration_ms),
+            milliseconds(span.duration_ms),
             size=9,
             fill=MUTED,
         )
@@ -48,6 +48,6 @@ def waterfall(name: str, title: str, trace: Trace) -> Picture:
     ended = "answered" if trace.outcome == "answered" else f"failed: {trace.reason}"
     return drawing.picture(
         f"{trace.title}, request {trace.request}, {ended} after"
-        f" {words.milliseconds(trace.latency_ms)}. Striped: waiting in line; pale: in the"
+        f" {milliseconds(trace.latency_ms)}. Striped: waiting in line; pale: in the"
         " background."
     )

@@ -6,12 +6,14 @@ The same run gives the same bytes: nothing says when or where it was written.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from engine.charts import pictures, to_png
 from engine.errors import ScenarioError, close_to
 from engine.export.link import to_link
 from engine.export.openmetrics import to_openmetrics
@@ -32,7 +34,7 @@ class Kind(NamedTuple):
     title: str
     help: str
     make: Callable[[Result], Files]
-    says: dict[str, str]  # what each file is, by name
+    says: dict[str, str]  # what each file is, by path; * stands for the names of charts
 
 
 def _scenario(result: Result) -> Files:
@@ -75,6 +77,14 @@ def _traces(result: Result) -> Files:
 
 def _metrics(result: Result) -> Files:
     return {"metrics/openmetrics.txt": to_openmetrics(result)}
+
+
+def _charts(result: Result) -> Files:
+    return {f"charts/{p.name}.svg": p.svg.encode() for p in pictures(result).values()}
+
+
+def _png(result: Result) -> Files:
+    return {f"png/{p.name}.png": to_png(p) for p in pictures(result).values()}
 
 
 def _log(result: Result) -> Files:
@@ -144,6 +154,20 @@ _ALL = (
             "requests.jsonl": "a line a logged call, joined to traces by trace_id",
         },
     ),
+    Kind(
+        "charts",
+        "Charts as SVG",
+        "Every chart of the report, to be scaled and edited.",
+        _charts,
+        {"charts/*.svg": "charts as SVG"},
+    ),
+    Kind(
+        "png",
+        "Charts as PNG",
+        "Every chart of the report, for slides.",
+        _png,
+        {"png/*.png": "charts as PNG, two pixels a unit"},
+    ),
 )
 
 
@@ -173,8 +197,13 @@ def bundle(result: Result, only: Iterable[str] | None = None) -> bytes:
 
 def with_readme(result: Result, found: Files) -> Files:
     """Return files with the one that says what each of them is."""
-    says = {path: text for kind in _ALL for path, text in kind.says.items()}
-    width = max(map(len, found), default=0)
+    says = {
+        path: text
+        for kind in _ALL
+        for path, text in kind.says.items()
+        if fnmatch.filter(found, path)
+    }
+    width = max(map(len, says), default=0)
     scenario = result.scenario
     lines = [
         (
@@ -190,7 +219,7 @@ def with_readme(result: Result, found: Files) -> Files:
             " time of its own."
         ),
         "",
-        *(f"{path:{width}}  {says.get(path, '')}".rstrip() for path in sorted(found)),
+        *(f"{path:{width}}  {text}" for path, text in says.items()),
     ]
     return {README: ("\n".join(lines) + "\n").encode(), **found}
 

@@ -4,7 +4,7 @@ from engine.report import report, to_html
 to_html(report(result))
 """
 
-from engine.report.build import Asked, headline, report
+from engine.report.build import Asked, headline, made_from, report
 from engine.report.classroom import class_report
 from engine.report.document import Document
 from engine.report.html import to_html
@@ -16,6 +16,7 @@ __all__ = [
     "Document",
     "class_report",
     "headline",
+    "made_from",
     "report",
     "to_html",
     "to_markdown",

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from engine import words
 from engine.charts import Picture, pictures, waterfalls
 from engine.errors import ScenarioError, shown
 from engine.export.link import to_link
+from engine.reading import load, presets
 from engine.report import studies
 from engine.report.document import (
     Block,
@@ -34,6 +34,7 @@ from engine.study.lab import Lab, differences, seeds, values_of
 from engine.study.statistics import interval
 from engine.study.sweep import Sweep
 from engine.version import VERSION
+from engine.words import dollars, milliseconds, per_second, percent
 
 RUNS = 5
 ROWS_MAX = 200  # of a table
@@ -84,6 +85,7 @@ def report(
         Section("Assumptions", (Items(assumptions(result)),)),
         Section("What is not modelled", tuple(Words(text) for text in not_modelled(result))),
         _again(result, said),
+        Section("The whole scenario", (Code(result.scenario.to_yaml()),)),
     ]
     scenario = result.scenario
     subtitle = (
@@ -93,6 +95,13 @@ def report(
     return Document(scenario.title, subtitle, said.author, tuple(sections))
 
 
+def made_from(scenario: Scenario) -> Scenario | None:
+    """Return the preset that a scenario was made from, by its journeys and the fewest changes."""
+    known = [load(name) for name in presets()]
+    alike = [each for each in known if each.journeys.keys() == scenario.journeys.keys()]
+    return min(alike, key=lambda each: len(differences(each, scenario)), default=None)
+
+
 # ---------------------------------------------------------------- at a glance
 
 
@@ -100,22 +109,22 @@ def headline(result: Result) -> tuple[Fact, ...]:
     """Return the key numbers, in the words of the screen."""
     s = result.summary
     million = s.cost_usd_per_million_requests
-    per_million = "no answers" if million is None else f"{words.dollars(million)} / million"
+    per_million = "no answers" if million is None else f"{dollars(million)} / million"
 
     def ms(value: float | None) -> str:
-        return words.milliseconds(math.nan if value is None else value)
+        return milliseconds(math.nan if value is None else value)
 
     return (
         Fact(
             "Throughput",
-            words.per_second(s.answered_per_second),
-            f"{words.per_second(s.requests_per_second)} asked",
+            per_second(s.answered_per_second),
+            f"{per_second(s.requests_per_second)} asked",
         ),
         Fact("Latency p50", ms(s.latency_ms_p50)),
         Fact("Latency p95", ms(s.latency_ms_p95)),
         Fact("Latency p99", ms(s.latency_ms_p99)),
-        Fact("Errors", words.percent(s.error_ratio)),
-        Fact("Cost", f"{words.dollars(s.cost_usd_per_hour)}/h", per_million),
+        Fact("Errors", percent(s.error_ratio)),
+        Fact("Cost", f"{dollars(s.cost_usd_per_hour)}/h", per_million),
     )
 
 
@@ -184,8 +193,7 @@ def _configuration(result: Result, said: Asked) -> Section:
         else:
             blocks.append(Words(f"It is “{title}” as it comes: no knob was turned."))
     layers = ", ".join(name for name, layer in scenario.layers() if layer.enabled)
-    blocks.append(Words(f"Layers that are on: {layers}. What differs from the defaults:"))
-    blocks.append(Code(scenario.to_yaml()))
+    blocks.append(Words(f"Layers that are on: {layers}. The whole scenario stands at the end."))
     return Section("Configuration", tuple(blocks))
 
 
@@ -198,10 +206,7 @@ def _journeys(result: Result) -> Table:
         (
             str(row["title"]),
             *(f"{int(row[name]):,}" for name in ("started", "answered", "failed")),
-            *(
-                words.milliseconds(row[f"latency_ms_{name}"])
-                for name in ("mean", "p50", "p95", "p99")
-            ),
+            *(_ms(row[f"latency_ms_{name}"]) for name in ("mean", "p50", "p95", "p99")),
         )
         for _, row in result.journeys.iterrows()
     )
@@ -219,8 +224,8 @@ def _where(result: Result, drawn: Picture) -> Section:
     for place, (ms, share) in held["mean"].items():
         slow_ms, slow = held["p99"][place]
         if ms > 0 or slow_ms > 0:
-            own = (words.milliseconds(ms), words.percent(share))
-            slowest = (words.milliseconds(slow_ms), words.percent(slow))
+            own = (_ms(ms), percent(share))
+            slowest = (_ms(slow_ms), percent(slow))
             rows.append((place[0].capitalize(), place[1], *own, *slowest))
     caption = "Time a request spends, by layer: working, waiting in line, on the network."
     spent = Table(columns, tuple(rows), caption, numeric(columns, "Layer", "Kind"))
@@ -245,10 +250,10 @@ def _stations(result: Result) -> Section:
             str(row["title"]),
             str(row["layer"]),
             str(row["instances"]),
-            words.per_second(row["rate_per_s"]),
-            words.percent(row["utilisation"]),
+            per_second(row["rate_per_s"]),
+            _share(row["utilisation"]),
             *(
-                words.milliseconds(row[name])
+                _ms(row[name])
                 for name in (
                     "wait_ms_mean",
                     "theory_wait_ms",
@@ -256,7 +261,7 @@ def _stations(result: Result) -> Section:
                     "residence_ms_p99",
                 )
             ),
-            words.percent(row["hit_ratio"]),
+            _share(row["hit_ratio"]),
         )
         for _, row in result.stations.iterrows()
     )
@@ -286,7 +291,7 @@ def _events(result: Result) -> Section:
     calls = result.on_call
     if len(calls):
         columns = ("Alert", "Part", "Severity", "Cause", "Fired", "After", "Resolved", "Failed")
-        rows = tuple(
+        fired = tuple(
             (
                 str(c.alert),
                 str(c.station),
@@ -299,10 +304,19 @@ def _events(result: Result) -> Section:
             )
             for c in calls.head(ROWS_MAX).itertuples()
         )
-        blocks.append(Table(columns, rows, "Alerts that fired, and what users saw meanwhile."))
+        blocks.append(Table(columns, fired, "Alerts that fired, and what users saw meanwhile."))
     else:
         blocks.append(Words("No alert fired."))
     return Section("Events and alerts", tuple(blocks))
+
+
+def _ms(value: float) -> str:
+    """Return a time, or a dash where nothing was measured."""
+    return "–" if math.isnan(value) else milliseconds(value)
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else percent(value)
 
 
 def _seconds(value: Any) -> str:
@@ -337,7 +351,7 @@ def _cost(result: Result) -> Section:
         for b in bill
     ]
     total = sum(line.usd_per_hour for line in bill)
-    rows.append(("In all", "", "", words.dollars(total)))
+    rows.append(("In all", "", "", dollars(total)))
     said = "List prices, as the scenario has them; of what was scaled, the mean number over time."
     return Section("Cost", (Table(columns, tuple(rows), said, numeric(columns, "Item")),))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.charts import Picture
-from engine.charts.run import architecture, latency
+from engine.charts.run import latency
+from engine.charts.seven import architecture
 from engine.errors import ScenarioError, shown
 from engine.export.link import to_link
 from engine.report.build import headline

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import ScenarioError
 from engine.reading import load, presets
-from engine.report.build import RUNS, Asked, report
+from engine.report.build import RUNS, Asked, made_from, report
 from engine.report.classroom import class_report
 from engine.report.document import Document
 from engine.report.html import to_html
@@ -63,13 +63,13 @@ def _out(command: argparse.ArgumentParser) -> None:
 
 def _report(result: Result, options: argparse.Namespace) -> None:
     place = _place(options.out)
-    name = options.preset or (options.scenario if options.scenario in presets() else None)
+    name = options.preset or (options.scenario if options.scenario in presets() else "")
     asked = Asked(
         options.question,
         options.note,
         options.author,
         options.scenario,
-        load(name) if name else None,
+        load(name) if name else made_from(result.scenario),
     )
     lab = Lab(crew(processes=options.processes), Shelf(), _tell) if options.runs > 1 else None
     write(report(result, asked, lab=lab, runs=options.runs), place)

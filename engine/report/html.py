@@ -45,7 +45,7 @@ caption { caption-side: bottom; padding-top: 4px; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13px; margin: 12px 0; width: 100%; }
 th, td { text-align: left; padding: 4px 8px; border-bottom: 1px solid #E3E6EA;
-  vertical-align: top; overflow-wrap: anywhere; }
+  vertical-align: top; overflow-wrap: break-word; }
 th { border-bottom: 2px solid #8A8F96; overflow-wrap: normal; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { background: #EEF0F3; padding: 10px 12px; border-radius: 6px; font-size: 12px;

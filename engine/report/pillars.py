@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from engine import words
 from engine.errors import ScenarioError
 from engine.result import Result
 from engine.scenario import Scenario
 from engine.study.explain import bottleneck, load_knob
 from engine.study.figures import Outcome, Task
 from engine.study.lab import Lab
+from engine.words import dollars, milliseconds, per_second, percent
 
 APDEX_MS = 500.0  # the time that satisfies; four times as long is tolerated
 NINES = 4.0  # 99.99 %: full marks
@@ -60,9 +60,9 @@ def scalability(result: Result, lab: Lab | None) -> Pillar:
     growth = then / now
     kept = 1.0 if math.isnan(slow) else min(1.0, TWICE * p99 / slow)
     said = (
-        f"At twice the load {words.per_second(then)} are answered instead of"
-        f" {words.per_second(now)} ({growth:.2f} times), P99 {words.milliseconds(slow)} instead of"
-        f" {words.milliseconds(p99)}."
+        f"At twice the load {per_second(then)} are answered instead of"
+        f" {per_second(now)} ({growth:.2f} times), P99 {milliseconds(slow)} instead of"
+        f" {milliseconds(p99)}."
     )
     return Pillar("Scalability", _score(min(1.0, growth / TWICE) * kept), said, how)
 
@@ -83,8 +83,8 @@ def performance(result: Result) -> Pillar:
         return Pillar("Performance", 0, "Nothing was answered.", how)
     apdex = (quick + borne / 2) / whole
     said = (
-        f"Apdex {apdex:.2f}: {words.percent(quick / whole)} within {APDEX_MS:g} ms,"
-        f" {words.percent(borne / whole)} within {4 * APDEX_MS:g} ms."
+        f"Apdex {apdex:.2f}: {percent(quick / whole)} within {APDEX_MS:g} ms,"
+        f" {percent(borne / whole)} within {4 * APDEX_MS:g} ms."
     )
     return Pillar("Performance", _score(apdex), said, how)
 
@@ -100,9 +100,9 @@ def availability(result: Result) -> Pillar:
     if not answered:
         return Pillar("Availability", 0, "Nothing was answered.", how)
     if errors == 0:
-        said = f"None of {answered:,} failed: fewer than {words.percent(3 / answered)} do."
+        said = f"None of {answered:,} failed: fewer than {percent(3 / answered)} do."
         return Pillar("Availability", 100, said, how)
-    said = f"{100 * (1 - errors):.4g} % answered, {words.percent(errors)} failed."
+    said = f"{100 * (1 - errors):.4g} % answered, {percent(errors)} failed."
     return Pillar("Availability", _score(-math.log10(errors) / NINES), said, how)
 
 
@@ -110,8 +110,9 @@ def reliability(result: Result, lab: Lab | None) -> Pillar:
     """Return what is left when a part fails."""
     how = (
         "Half: the share of parts that requests pass which have a spare. Half: the share of"
-        " requests answered when the run is played again with one server of the busiest service"
-        f" dead for {KILLED:.0%} of the measured time."
+        " requests answered while something is broken: in this run, if anything is planned to"
+        " break, else in one played again with a server of the busiest service dead for"
+        f" {KILLED:.0%} of the measured time."
     )
     graph = result.topology
     passed = [n for n in graph if graph.nodes[n]["kind"] not in {"source", "telemetry"}]
@@ -120,6 +121,10 @@ def reliability(result: Result, lab: Lab | None) -> Pillar:
     titles = ", ".join(str(graph.nodes[name]["title"]) for name in alone)
     said = f"{len(passed) - len(alone)} of {len(passed)} parts have a spare"
     said += f" (not {titles})." if titles else "."
+    if result.scenario.faults:
+        left = 1.0 - result.summary.error_ratio
+        said += f" With what breaks in this run {100 * left:.4g} % are answered."
+        return Pillar("Reliability", _score((spare + left) / 2), said, how)
     outcome, service = _broken(result, lab)
     if outcome is None:
         note = "" if lab is None else " No server could be taken away."
@@ -142,11 +147,11 @@ def cost_efficiency(result: Result) -> Pillar:
     ]
     total = sum(usd for usd, _ in paid)
     million = result.summary.cost_usd_per_million_requests
-    price = "nothing was answered" if million is None else f"{words.dollars(million)} a million"
+    price = "nothing was answered" if million is None else f"{dollars(million)} a million"
     if not total:
         return Pillar("Cost efficiency", None, f"Nothing with slots is paid for; {price}.", how)
     mean = sum(usd * share for usd, share in paid) / total
-    said = f"{words.percent(mean)} of what is paid for is at work; {price} answers."
+    said = f"{percent(mean)} of what is paid for is at work; {price} answers."
     return Pillar("Cost efficiency", _score(mean / AT_WORK), said, how)
 
 
