@@ -55,7 +55,7 @@ def lines(plot: Plot, curves: Sequence[Curve], band: tuple[Sequence[float], ...]
         y = spread((tick,), 0, marks[-1], box.bottom, box.top)[0]
         drawing.line(box.left, y, box.right, y, GRID)
         drawing.text(box.left - 6, y + 4, f"{tick:,.6g}", anchor="end", fill=MUTED)
-    for tick in (low + part * (high - low) / 6 for part in range(7)):
+    for tick in _across(plot):
         x = spread((tick,), low, high, box.left, box.right)[0]
         drawing.text(x, box.bottom + 16, f"{tick:,.4g}{plot.unit}", anchor="middle", fill=MUTED)
     for mark in plot.marks:
@@ -76,6 +76,14 @@ def lines(plot: Plot, curves: Sequence[Curve], band: tuple[Sequence[float], ...]
             stroke_dasharray=DASHES[curve.dash],
         )
     return drawing.picture(plot.caption)
+
+
+def _across(plot: Plot) -> list[float]:
+    """Return where the axis says where it is: round numbers from 0 on, else the points."""
+    low, high = plot.ends
+    if low == 0:
+        return [tick for tick in ticks(high, 6) if tick <= high]
+    return list(plot.across[:: len(plot.across) // 9 + 1])
 
 
 def band_curves(band: tuple[Sequence[float], ...]) -> list[Curve]:

@@ -17,16 +17,18 @@ from engine.report.html import to_html
 from engine.report.markdown import to_markdown
 from engine.report.pdf import to_pdf
 from engine.run import simulate
+from engine.study.commands import AXIS, read_axis
+from engine.study.compare import compare
 from engine.study.crew import crew
 from engine.study.lab import Lab
 from engine.study.shelf import Shelf
+from engine.study.sweep import sweep
 
 if TYPE_CHECKING:
     from engine.result import Result
     from engine.scenario import Scenario
 
 FORMATS = (".html", ".pdf", ".md")
-Meant = Callable[[argparse.Namespace], "tuple[Scenario, int]"]
 
 
 def add(
@@ -45,9 +47,13 @@ def add(
     one.add_argument(
         "--runs", type=int, default=RUNS, help=f"for uncertainty; 1 plays none; default: {RUNS}"
     )
+    one.add_argument(
+        "--against", metavar="SCENARIO", help="compare with a preset, a file or a link"
+    )
+    one.add_argument("--knob", action="append", default=[], metavar=AXIS, help="sweep over it")
     one.add_argument("--processes", type=int, help="for these runs; default: one a core")
     _out(one)
-    one.set_defaults(do=lambda options: _report(played(options), options))
+    one.set_defaults(do=lambda options: _report(played(options), options, opened))
     many = commands.add_parser("class", help="write several people's runs on one page")
     many.add_argument(
         "runs", nargs="+", metavar="NAME=SCENARIO", help="a preset, a file or a link each"
@@ -61,7 +67,9 @@ def _out(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", required=True, metavar="FILE", help=", ".join(FORMATS))
 
 
-def _report(result: Result, options: argparse.Namespace) -> None:
+def _report(
+    result: Result, options: argparse.Namespace, opened: Callable[[str], tuple[Scenario, int]]
+) -> None:
     place = _place(options.out)
     name = options.preset or (options.scenario if options.scenario in presets() else "")
     asked = Asked(
@@ -71,8 +79,18 @@ def _report(result: Result, options: argparse.Namespace) -> None:
         options.scenario,
         load(name) if name else made_from(result.scenario),
     )
-    lab = Lab(crew(processes=options.processes), Shelf(), _tell) if options.runs > 1 else None
-    write(report(result, asked, lab=lab, runs=options.runs), place)
+    if options.runs < 1:
+        raise ScenarioError(f"--runs is {options.runs}; use at least 1")
+    lab = Lab(crew(processes=options.processes), Shelf(), _tell)
+    more: dict[str, Any] = {}
+    if options.against:
+        two = {options.against[:40]: opened(options.against)[0], "this": result.scenario}
+        more["comparison"] = compare(two, lab, runs=max(2, options.runs))
+    if options.knob:
+        axes = [read_axis(result.scenario, text) for text in options.knob]
+        more["swept"] = sweep(result.scenario, axes, lab, runs=max(2, options.runs))
+    own = lab if options.runs > 1 else None
+    write(report(result, asked, lab=own, runs=options.runs, **more), place)
 
 
 def _class(options: argparse.Namespace, opened: Callable[[str], tuple[Scenario, int]]) -> None:

@@ -1,9 +1,13 @@
 """A link is the scenario: pasted into another Strata it gives the same run, or one clear line."""
 
 import base64
+import contextlib
 import json
 import pathlib
+import random
+import time
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -185,6 +189,34 @@ def test_a_link_with_a_changed_letter_is_refused_or_says_the_same(place: int, le
     except ScenarioError:
         return
     assert found == (scenario, 7)
+
+
+def test_links_with_one_value_changed_are_read_or_refused_quickly() -> None:
+    """Somebody who edits what is within a link would crash or hang a page."""
+    luck, slowest = random.Random(7), 0.0
+    base = load("amazon").model_dump(mode="json", exclude_defaults=True)
+    for _ in range(400):
+        tree = json.loads(json.dumps({"seed": 1, "scenario": base}))
+        *_, (node, key) = walk(tree, luck)
+        node[key] = luck.choice(ODD)
+        begun = time.process_time()
+        with contextlib.suppress(ScenarioError):
+            from_link(packed(tree))
+        slowest = max(slowest, time.process_time() - begun)
+    assert slowest < 1.0
+
+
+ODD = [None, True, -1, 0, 1e308, 2**70, "", "x" * 9_000, "../../etc/passwd", [], {}, [[]] * 2_000,
+       {"do": "call"}, {"a": 1}, "<script>", "=1+1", "\ud800", 1e-320]  # fmt: skip
+
+
+def walk(tree: Any, luck: random.Random) -> Iterator[tuple[Any, Any]]:
+    """Yield places ever deeper in a tree, by luck."""
+    node = tree
+    while isinstance(node, dict | list) and node:
+        key = luck.choice(list(node)) if isinstance(node, dict) else luck.randrange(len(node))
+        yield node, key
+        node = node[key] if luck.random() < 0.85 else None
 
 
 def test_a_scenario_too_large_for_an_address_says_so() -> None:
