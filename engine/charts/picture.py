@@ -10,6 +10,7 @@ from typing import NamedTuple
 from engine.charts.colours import INK, PAPER
 
 FONT = "Liberation Sans, Arial, Helvetica, DejaVu Sans, sans-serif"
+SMALLEST = 1e-9  # that an axis tells from nothing
 LETTER = 0.56  # mean width of a letter, in its size
 
 # XML 1.0 has no way to say these, escaped or not.
@@ -167,7 +168,7 @@ def ticks(high: float, count: int = 5) -> list[float]:
     >>> ticks(730), ticks(0)
     ([0.0, 200.0, 400.0, 600.0, 800.0], [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     """
-    if not high > 0:
+    if not high > SMALLEST:
         high = 1.0
     raw = high / count
     power = 10.0 ** len(str(int(raw))) / 10 if raw >= 1 else 1.0

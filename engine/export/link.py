@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from engine.errors import ScenarioError, shown
 from engine.export.migrations import VERSION, migrated
+from engine.reading import sayable
 from engine.scenario import DEPTH_MAX, Scenario, parse
 
 LINK_MAX = 16_000  # characters; servers take request heads of at least 16 kB, browsers far more
@@ -137,7 +138,10 @@ def _tree(text: bytes) -> dict[str, Any]:
         raise ScenarioError(f"the link holds {shown(tree)}, not a scenario; {_AGAIN}")
     if _depth(tree) > DEPTH_MAX:
         raise ScenarioError(f"the link is nested deeper than {DEPTH_MAX} levels; flatten it")
-    return tree
+    try:
+        return dict(sayable(tree))
+    except ScenarioError as error:
+        raise ScenarioError(f"the link: {error}") from None
 
 
 def _refused(word: str) -> NoReturn:

@@ -138,6 +138,11 @@ WORDS = {
     "more than a scenario": (packed({"seed": 1, "scenario": VISIT, "x": 1}), "no scenario"),
     "infinity": (packed(b'{"seed":1,"scenario":{"x":Infinity}}'), "no number"),
     "a key said twice": (packed(b'{"seed":1,"seed":2}'), "second time"),
+    "half a character": (packed(b'{"seed":1,"scenario":{"title":"\\ud800"}}'), "half"),
+    "an endless kind": (
+        packed({"seed": 1, "scenario": {"journeys": {"v": {"steps": [{"do": "x" * 9_000}]}}}}),
+        "is a step of kind",
+    ),
     "a huge number": (packed(b'{"seed":' + b"9" * 5000 + b"}"), "no scenario"),
     "too deep": (packed(b"[" * 5_000 + b"]" * 5_000), "no"),
     "deep": (packed({"seed": 1, "scenario": json.loads('{"a":' * 80 + "1" + "}" * 80)}), "deep"),

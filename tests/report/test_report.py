@@ -1,16 +1,20 @@
 """A report says what the screen says, holds all that was promised, and runs nothing."""
 
 import html.parser
+import math
 import pathlib
 import re
 import sys
 import xml.etree.ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine import Result, ScenarioError, load, simulate
 from engine.__main__ import main
 from engine.charts import colours, pictures, to_png
+from engine.charts.picture import ticks
 from engine.export import from_link
 from engine.report import (
     Asked,
@@ -274,13 +278,25 @@ def test_ids_on_a_page_are_unique(whole: Document) -> None:
     assert all(isinstance(picture, Picture) for picture in whole.pictures())
 
 
+@given(st.floats(0, 1e12) | st.just(math.nan))
+def test_an_axis_has_a_few_round_numbers_and_room_for_all(high: float) -> None:
+    """A chart would be empty, cut off, or black with numbers."""
+    found = ticks(high)
+    assert 2 <= len(found) <= 12
+    assert found[0] == 0
+    assert math.isnan(high) or found[-1] >= high * (1 - 1e-6)
+
+
 # ---------------------------------------------------------------- the shell
 
 
 def test_the_shell_writes_reports(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who has no browser could not take one away."""
+    monkeypatch.setenv("STRATA_RUNS", str(tmp_path / "runs.sqlite"))
     short = ["--set", "duration_seconds=3", "--set", "warm_up_seconds=1", "--runs", "1"]
     for name in ("report.html", "report.md"):
         assert main(["report", "monolith", *short, "--out", str(tmp_path / name)]) == 0
@@ -288,5 +304,10 @@ def test_the_shell_writes_reports(
     assert (tmp_path / "report_files" / "architecture.svg").exists()
     assert main(["report", "monolith", "--out", "report.doc"]) == 2
     assert "choose one" in capsys.readouterr().err
+    more = ["--against", "monolith", "--knob", "application.replicas=1,2", "--processes", "1"]
+    assert main(["report", "monolith", *short, *more, "--out", str(tmp_path / "more.html")]) == 0
+    page = (tmp_path / "more.html").read_text(encoding="utf-8")
+    assert "<h2>Comparison</h2>" in page
+    assert "<h2>Sweep</h2>" in page
     assert main(["class", "monolith", "--out", str(tmp_path / "class.html")]) == 2
     assert "NAME=SCENARIO" in capsys.readouterr().err
