@@ -6,6 +6,10 @@ result.summary.latency_ms_p99
 """
 
 from engine.errors import ScenarioError
+from engine.export import Kind as ExportKind
+from engine.export import bundle, from_link, to_link
+from engine.export import files as export_files
+from engine.export import kinds as export_kinds
 from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
@@ -13,6 +17,8 @@ from engine.live import Frame, Live
 from engine.postmortem import CancelledError, Postmortem, postmortem
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text
+from engine.report import Asked, class_report, headline, made_from, to_html, to_markdown, to_pdf
+from engine.report import report as scenario_report
 from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Scenario
@@ -49,12 +55,14 @@ from engine.study.sweep import (
 from engine.study.trials import Trial, ranked, rankings, what_next
 from engine.theory import Usl
 from engine.traces import Span, Trace
+from engine.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "LAYERS",
     "METRICS",
     "RUNS",
+    "Asked",
     "Axis",
     "BadDay",
     "CancelledError",
@@ -64,6 +72,7 @@ __all__ = [
     "Comparison",
     "Crew",
     "Explanation",
+    "ExportKind",
     "Fault",
     "FaultInfo",
     "Frame",
@@ -100,14 +109,21 @@ __all__ = [
     "axis",
     "bad_day",
     "batch_means",
+    "bundle",
     "catalogue",
+    "class_report",
     "combinations",
     "compare",
     "comparisons",
     "crew",
     "differences",
     "explain",
+    "export",
+    "export_files",
+    "export_kinds",
+    "from_link",
     "front_of",
+    "headline",
     "headroom",
     "inspect",
     "interval",
@@ -115,6 +131,7 @@ __all__ = [
     "knobs",
     "load",
     "load_knob",
+    "made_from",
     "mser5",
     "plan",
     "postmortem",
@@ -124,11 +141,18 @@ __all__ = [
     "rankings",
     "read_text",
     "ready",
+    "report",
     "scalability",
+    "scenario_report",
     "seeds",
     "simulate",
     "streamed",
     "sweep",
+    "to_html",
+    "to_link",
+    "to_markdown",
+    "to_pdf",
     "warm_up",
     "what_next",
+    "words",
 ]

@@ -86,7 +86,7 @@ def _what(detail: Any, fields_at: Any, thing: str) -> str:
         tags = context["expected_tags"].replace("'", "").split(", ")
         near = close_to(str(context["tag"]), tags) if thing == "fault" else ""
         rest = near or f"; use one of {context['expected_tags']}"
-        return f"is a {thing} of kind {context['tag']!r}{rest}"
+        return f"is a {thing} of kind {shown(str(context['tag']))}{rest}"
     if kind == "union_tag_not_found":
         first = "kill_server, cache_flush" if thing == "fault" else "call, read, write"
         return f"is a {thing} without a kind; say do: {first} … first"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ from engine.scenario import DEPTH_MAX, Scenario, parse
 
 FILE_MAX = 1_000_000  # bytes; the largest preset has a hundredth of it
 PRESETS = pathlib.Path(__file__).parents[1] / "presets"
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class PresetInfo(Frozen):
@@ -70,7 +72,7 @@ def values(text: str, name: str) -> Any:
             f"{name} has {len(text):,} characters; a scenario has at most {FILE_MAX:,}"
         )
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader, made stricter)
+        return sayable(yaml.load(text, Loader=_Loader))  # noqa: S506  (a safe loader, made stricter)
     except ScenarioError as error:
         raise ScenarioError(f"{name}: {error}") from None
     except yaml.MarkedYAMLError as error:
@@ -82,6 +84,28 @@ def values(text: str, name: str) -> Any:
     except (RecursionError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         # What PyYAML raises for a tag whose text does not fit it.
         raise ScenarioError(f"{name} is not YAML: {shown(str(error))}; leave tags out") from None
+
+
+def sayable(tree: Any) -> Any:
+    r"""Return a tree of plain values as it is, if all its text can be written down again.
+
+    JSON and YAML can spell halves of a character, which no file can hold.  Raises ScenarioError.
+
+    >>> sayable({"a": ["b", 1]})
+    {'a': ['b', 1]}
+    """
+    level = [tree]
+    while level:
+        held: list[Any] = []
+        for node in level:
+            if isinstance(node, str) and _HALF.search(node):
+                raise ScenarioError(f"{shown(node)} has half a character in it; leave it out")
+            if isinstance(node, dict):
+                held += [*node, *node.values()]
+            elif isinstance(node, list | tuple):
+                held += node
+        level = held
+    return tree
 
 
 def read_text(text: str, name: str = "the text", folder: pathlib.Path | None = None) -> Scenario:
