@@ -5,6 +5,7 @@ result = simulate(load("amazon"), seed=7)
 result.summary.latency_ms_p99
 """
 
+from engine import words
 from engine.errors import ScenarioError
 from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
@@ -17,8 +18,9 @@ from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Scenario
 from engine.traces import Span, Trace
+from engine.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "LAYERS",
     "CancelledError",
@@ -48,4 +50,5 @@ __all__ = [
     "ready",
     "simulate",
     "warm_up",
+    "words",
 ]

@@ -1,17 +1,21 @@
-"""The command line: run, faults, postmortem, explain, compare, sweep, plan and more."""
+"""The command line: run, faults, postmortem, explain, compare, export, report and more."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import pathlib
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from engine import ScenarioError, catalogue, load, presets, ready, simulate, warm_up
+from engine.export import commands as exports
+from engine.export import from_link
 from engine.postmortem import RERUNS, postmortem
 from engine.reading import values
 from engine.reference import reference
+from engine.report import commands as reports
 from engine.scenario import Scenario
 from engine.study import commands as studies
 
@@ -19,7 +23,9 @@ if TYPE_CHECKING:
     from engine import Result
 
 BAD_INPUT = 2
+FIRST_SEED = 7
 EVENTS_MAX = 20  # that the summary tells
+LINK = re.compile(r"s\d+\.[\w-]|https?://")  # how a link begins, alone or within an address
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,6 +67,8 @@ def parser() -> argparse.ArgumentParser:
     faults.add_argument("scenario", nargs="?", default="amazon", help="default: amazon")
     faults.set_defaults(do=_faults)
     studies.add(commands, change)
+    exports.add(commands, _asks, _meant, _played)
+    reports.add(commands, _asks, _played, _opened)
     commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
     check = commands.add_parser("validate", help="check a scenario file")
     check.add_argument("scenario")
@@ -77,8 +85,8 @@ def parser() -> argparse.ArgumentParser:
 
 def _asks(run: argparse.ArgumentParser) -> None:
     """Add what says which run is meant."""
-    run.add_argument("scenario", help="a preset's name or a path to YAML or JSON")
-    run.add_argument("--seed", type=int, default=7, help="default: 7")
+    run.add_argument("scenario", help="a preset's name, a path to YAML or JSON, or a link")
+    run.add_argument("--seed", type=int, help=f"default: the link's, or {FIRST_SEED}")
     run.add_argument(
         "--set",
         action="append",
@@ -153,14 +161,26 @@ def figures(result: Result) -> dict[str, Any]:
 
 def _played(options: argparse.Namespace) -> Result:
     """Return what comes out of the run that is meant."""
-    scenario = load(options.scenario).change(dict(change(text) for text in options.changes))
-    if options.faults:
-        planned = scenario.model_dump(mode="json")["faults"]
-        scenario = scenario.change({"faults": planned + [fault(text) for text in options.faults]})
+    scenario, seed = _meant(options)
     if not ready():
         print("Compiling the simulator, once: about a minute …", file=sys.stderr)
         warm_up()
-    return simulate(scenario, options.seed)
+    return simulate(scenario, seed)
+
+
+def _opened(text: str) -> tuple[Scenario, int]:
+    """Return the scenario and the seed that a preset's name, a file or a link says."""
+    return from_link(text) if LINK.match(text) else (load(text), FIRST_SEED)
+
+
+def _meant(options: argparse.Namespace) -> tuple[Scenario, int]:
+    """Return the scenario and the seed of the run that is meant."""
+    scenario, seed = _opened(options.scenario)
+    scenario = scenario.change(dict(change(text) for text in options.changes))
+    if options.faults:
+        planned = scenario.model_dump(mode="json")["faults"]
+        scenario = scenario.change({"faults": planned + [fault(text) for text in options.faults]})
+    return scenario, seed if options.seed is None else options.seed
 
 
 def _postmortem(options: argparse.Namespace) -> None:

@@ -236,6 +236,11 @@ class Result(Measured):
         place = traces.pick(self._seen, index, which, max(latency, 1e-9))
         return None if place is None else self._trace_at(index, place)
 
+    def kept_traces(self) -> list[traces.Trace]:
+        """Return every kept trace that sampling has let through, by journey, the quick first."""
+        rows = np.argwhere(self._seen.traces["request"] != NOBODY).tolist()
+        return [self._trace_at(journey, place) for journey, place in rows]
+
     def _trace_at(self, journey: int, place: int) -> traces.Trace:
         name = self.program.journeys[journey]
         title = self.scenario.journeys[name].title or name
