@@ -5,6 +5,9 @@ result = simulate(load("amazon"), seed=7)
 result.summary.latency_ms_p99
 """
 
+from engine.deploy import Kind as DeployKind
+from engine.deploy import files as deploy_files
+from engine.deploy import kinds as deploy_kinds
 from engine.errors import ScenarioError
 from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
@@ -22,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LAYERS",
     "CancelledError",
+    "DeployKind",
     "Fault",
     "FaultInfo",
     "Frame",
@@ -39,6 +43,8 @@ __all__ = [
     "Summary",
     "Trace",
     "catalogue",
+    "deploy_files",
+    "deploy_kinds",
     "inspect",
     "knobs",
     "load",

@@ -1,4 +1,4 @@
-"""The command line: run, faults, postmortem, explain, compare, sweep, plan and more."""
+"""The command line: run, faults, postmortem, deploy, explain, compare, sweep and more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from engine import ScenarioError, catalogue, load, presets, ready, simulate, warm_up
+from engine import ScenarioError, catalogue, deploy, load, presets, ready, simulate, warm_up
 from engine.postmortem import RERUNS, postmortem
 from engine.reading import values
 from engine.reference import reference
@@ -60,6 +60,16 @@ def parser() -> argparse.ArgumentParser:
     faults = commands.add_parser("faults", help="list what can go wrong")
     faults.add_argument("scenario", nargs="?", default="amazon", help="default: amazon")
     faults.set_defaults(do=_faults)
+    out = commands.add_parser(
+        "deploy", help="write configuration for nginx, Kubernetes, Prometheus and others"
+    )
+    _asks(out)
+    out.add_argument("--out", metavar="DIR", required=True, help="the folder that files go to")
+    out.add_argument("--force", action="store_true", help="replace files that are not ours")
+    out.add_argument(
+        "--no-run", action="store_true", help="leave out unit tests of alerts, which need a run"
+    )
+    out.set_defaults(do=_deploy)
     studies.add(commands, change)
     commands.add_parser("presets", help="list the presets").set_defaults(do=_presets)
     check = commands.add_parser("validate", help="check a scenario file")
@@ -151,16 +161,34 @@ def figures(result: Result) -> dict[str, Any]:
     }
 
 
-def _played(options: argparse.Namespace) -> Result:
-    """Return what comes out of the run that is meant."""
+def _meant(options: argparse.Namespace) -> Scenario:
+    """Return the scenario that is meant, with its knobs turned and its faults planned."""
     scenario = load(options.scenario).change(dict(change(text) for text in options.changes))
     if options.faults:
         planned = scenario.model_dump(mode="json")["faults"]
         scenario = scenario.change({"faults": planned + [fault(text) for text in options.faults]})
+    return scenario
+
+
+def _played(options: argparse.Namespace) -> Result:
+    """Return what comes out of the run that is meant."""
+    scenario = _meant(options)
     if not ready():
         print("Compiling the simulator, once: about a minute …", file=sys.stderr)
         warm_up()
     return simulate(scenario, options.seed)
+
+
+def _deploy(options: argparse.Namespace) -> None:
+    scenario = _meant(options)
+    runs = deploy.needs_run(scenario) and not options.no_run
+    made = deploy.files(scenario, _played(options) if runs else None)
+    deploy.write(made, pathlib.Path(options.out), force=options.force)
+    for kind in deploy.kinds():
+        names = [path for path in made if path.startswith(f"{kind.name}/")]
+        if names:
+            print(f"{kind.title:17} {', '.join(names)}")
+    print(f"{len(made)} files in {options.out}; each says at its beginning what it carries.")
 
 
 def _postmortem(options: argparse.Namespace) -> None:

@@ -71,8 +71,10 @@ def _note(site: Site) -> Note:
     return Note(
         "Docker Compose stack",
         (
-            f"services with their servers, {layer.threads} threads and {layer.cores} cores each"
-            " unless they say otherwise",
+            (
+                f"services with their servers, {layer.threads} threads and {layer.cores} cores each"
+                " unless they say otherwise"
+            ),
             "the edge (nginx/nginx.conf), on http://localhost:8080",
             "workers by kind, the cache's eviction, the database's connections",
         ),
@@ -101,19 +103,27 @@ def _at(address: str, aliases: Iterable[str] = ()) -> Tree:
 
 
 def _services(site: Site) -> Iterator[tuple[str, Tree]]:
-    yield "nginx", {
-        "image": NGINX,
-        "ports": ["127.0.0.1:8080:8080"],
-        "volumes": ["../nginx/nginx.conf:/etc/nginx/nginx.conf:ro"],
-        "networks": _at(f"{NETWORK}.0.2"),
-    }
+    yield (
+        "nginx",
+        {
+            "image": NGINX,
+            "ports": ["127.0.0.1:8080:8080"],
+            "volumes": ["../nginx/nginx.conf:/etc/nginx/nginx.conf:ro"],
+            "networks": _at(f"{NETWORK}.0.2"),
+        },
+    )
     yield "redis", {"image": REDIS, "command": _redis(site), "networks": _at(f"{NETWORK}.0.3")}
-    yield "postgres", {
-        "image": POSTGRES,
-        "command": ["postgres", "-c", f"max_connections={_connections(site)}"],
-        "environment": {"POSTGRES_HOST_AUTH_METHOD": "trust"},  # reached from this network alone
-        "networks": _at(f"{NETWORK}.0.4"),
-    }
+    yield (
+        "postgres",
+        {
+            "image": POSTGRES,
+            "command": ["postgres", "-c", f"max_connections={_connections(site)}"],
+            "environment": {
+                "POSTGRES_HOST_AUTH_METHOD": "trust"
+            },  # reached from this network alone
+            "networks": _at(f"{NETWORK}.0.4"),
+        },
+    )
     if any(site.entry(name) is None for name in site.journeys):
         yield "objects", _objects(site)
     calls, lookups, messages = _plan(site)
@@ -125,11 +135,14 @@ def _services(site: Site) -> Iterator[tuple[str, Tree]]:
                 "LOOKUPS": said(lookups.get(service, {})),
                 "MESSAGES": said(messages.get(service, {})),
             }
-            yield f"{name}.{server + 1}", {
-                **_program(environment),
-                "labels": {"strata.title": plain(site.title(service))},
-                "networks": _at(site.address(service, server), [name]),
-            }
+            yield (
+                f"{name}.{server + 1}",
+                {
+                    **_program(environment),
+                    "labels": {"strata.title": plain(site.title(service))},
+                    "networks": _at(site.address(service, server), [name]),
+                },
+            )
     for kind, name in site.kinds.items():
         yield name, _worker(site, kind)
     yield from _watching(site)
@@ -138,19 +151,25 @@ def _services(site: Site) -> Iterator[tuple[str, Tree]]:
 def _watching(site: Site) -> Iterator[tuple[str, Tree]]:
     """Yield Prometheus and Grafana; alerting rules are mounted where there are some."""
     mounted = ["prometheus.yml", "recording.yml", *(["alerts.yml"] if watches(site) else [])]
-    yield "prometheus", {
-        "image": PROMETHEUS,
-        "profiles": ["watch"],
-        "ports": ["127.0.0.1:9090:9090"],
-        "volumes": [f"../prometheus/{name}:/etc/prometheus/{name}:ro" for name in mounted],
-        "networks": _at(f"{NETWORK}.0.5"),
-    }
-    yield "grafana", {
-        "image": GRAFANA,
-        "profiles": ["watch"],
-        "ports": ["127.0.0.1:3000:3000"],
-        "networks": _at(f"{NETWORK}.0.6"),
-    }
+    yield (
+        "prometheus",
+        {
+            "image": PROMETHEUS,
+            "profiles": ["watch"],
+            "ports": ["127.0.0.1:9090:9090"],
+            "volumes": [f"../prometheus/{name}:/etc/prometheus/{name}:ro" for name in mounted],
+            "networks": _at(f"{NETWORK}.0.5"),
+        },
+    )
+    yield (
+        "grafana",
+        {
+            "image": GRAFANA,
+            "profiles": ["watch"],
+            "ports": ["127.0.0.1:3000:3000"],
+            "networks": _at(f"{NETWORK}.0.6"),
+        },
+    )
 
 
 def _objects(site: Site) -> Tree:

@@ -22,9 +22,7 @@ from engine.deploy.prometheus import (
     Alarm,
     alarms,
     burn_windows,
-    matched,
     quoted,
-    untemplated,
     watches,
 )
 from engine.deploy.site import Site
@@ -68,8 +66,10 @@ def files(site: Site, result: Result) -> dict[str, str]:
     why = _why_not(result, played)
     tests = [] if why else [_test(site, played)]
     cannot = [
-        "what Prometheus makes of counters and buckets: series are gauges, as the run's controllers"
-        " read them (recording.yml has the way there)",
+        (
+            "what Prometheus makes of counters and buckets: series are gauges, as the run's"
+            " controllers read them (recording.yml has the way there)"
+        ),
         "times below a millisecond",
     ]
     if why:
@@ -77,8 +77,10 @@ def files(site: Site, result: Result) -> dict[str, str]:
     note = Note(
         "promtool unit tests",
         (
-            f"what was scraped in the run with seed {result.seed}, as each evaluation saw it; the"
-            f" first evaluation, at {_at(played)}, is 0 s here",
+            (
+                f"what was scraped in the run with seed {result.seed}, as each evaluation saw it;"
+                f" the first evaluation, at {_at(played)}, is 0 s here"
+            ),
             "which alerts fire at every evaluation of that run, and no others",
             "to be run as: promtool test rules alerts_test.yml",
         ),
@@ -103,7 +105,9 @@ def _why_not(result: Result, played: Replay) -> str:
         return f"it has more scrapes than are kept, {SCRAPES_KEPT}; use a longer scrape interval"
     if (watch.alerts.evaluation_seconds * 1e3) % 1:
         return "its evaluation interval is not of whole milliseconds"
-    if any(path.startswith("observability") for each in result.scenario.changes for path in each.set):
+    if any(
+        path.startswith("observability") for each in result.scenario.changes for path in each.set
+    ):
         return "a change turns knobs of observability while it runs"
     told = Counter((note.time, note.kind, note.title, note.station) for note in result.alert_notes)
     ours = Counter(
@@ -134,7 +138,8 @@ def replay(result: Result) -> Replay:
 
 def _times(scraped: list[float], every: float, end: float) -> list[float]:
     """Return when rules are evaluated: right behind the first scrape, and so on."""
-    times, now = [], scraped[0] if scraped else math.inf
+    times: list[float] = []
+    now = scraped[0] if scraped else math.inf
     while now < end or (times and now == end and now <= scraped[-1]):
         times.append(now)
         now += every
@@ -235,9 +240,7 @@ def _test(site: Site, played: Replay) -> dict[str, Any]:
                 for each in played.alerts
                 if each.alarm.alert == name and each.firing[index]
             ]
-            checks.append(
-                {"eval_time": seconds(since), "alertname": name, "exp_alerts": expected}
-            )
+            checks.append({"eval_time": seconds(since), "alertname": name, "exp_alerts": expected})
     series = [
         {"series": name, "values": " ".join(map(_value, values))}
         for name, values in played.series.items()
@@ -256,6 +259,3 @@ def _expected(each: Played) -> dict[str, Any]:
 def _value(value: float) -> str:
     """Return a value exactly; NaN is one, as no alert's condition holds for it."""
     return "NaN" if math.isnan(value) else repr(float(value))
-
-
-__all__ = ["FILE", "Replay", "files", "matched", "replay", "untemplated"]

@@ -106,8 +106,7 @@ def _panel(site: Site, index: int, panel: Panel) -> dict[str, Any]:
         for number, metric in enumerate(panel.metrics)
     ]
     steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
-    for limit in _limits(site, panel):
-        steps.append({"color": "red", "value": limit})
+    steps += [{"color": "red", "value": limit} for limit in _limits(site, panel)]
     return {
         "id": index + 1,
         "type": "timeseries",

@@ -53,7 +53,9 @@ def _note(site: Site) -> Note:
             f" ({scaler.sync_seconds:g} s, {scaler.cpu_initialization_seconds:g} s,"
             f" {scaler.readiness_delay_seconds:g} s here)"
         )
-        cannot.append("replicas of an HPA's Deployment are only its beginning: leave them out later")
+        cannot.append(
+            "a Deployment's replicas under an HPA are its beginning: leave them out later"
+        )
     elif scaler.on:
         cannot.append(f"the autoscaler's rule {scaler.mode}: an HPA knows no such rule")
     if site.scenario.edge.balancer.checks.on:

@@ -28,7 +28,7 @@ def files(site: Site) -> dict[str, str]:
 
 def _note(site: Site) -> Note:
     edge = site.scenario.edge
-    balancer, cdn, limiter = edge.balancer, edge.cdn, edge.limiter
+    cdn, limiter = edge.cdn, edge.limiter
     carries = [
         "services that journeys call first, each with its servers (application.services)",
         "balancer: policy, weights, max_fails, fail_timeout, tries, time-outs (edge.balancer)",
@@ -166,7 +166,9 @@ def _upstreams(site: Site) -> Iterator[str]:
         yield f"# {line(site.title(service))}"
         yield f"upstream {name} {{"
         yield from (SPACE + text for text in _method(site))
-        yield f"{SPACE}zone {name} 256k;" if site.count(service) < 500 else f"{SPACE}zone {name} 4m;"
+        yield (
+            f"{SPACE}zone {name} 256k;" if site.count(service) < 500 else f"{SPACE}zone {name} 4m;"
+        )
         yield from (SPACE + _member(site, service, each) for each in range(site.count(service)))
         yield f"{SPACE}keepalive 32;"
         yield "}"
@@ -258,9 +260,7 @@ def _tries(site: Site) -> Iterator[str]:
     if tries == 1:
         yield "proxy_next_upstream off;"
         return
-    yield (
-        "proxy_next_upstream error timeout http_500 http_502 http_503 http_504 non_idempotent;"
-    )
+    yield ("proxy_next_upstream error timeout http_500 http_502 http_503 http_504 non_idempotent;")
     yield f"proxy_next_upstream_tries {tries};"
 
 

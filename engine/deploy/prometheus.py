@@ -218,8 +218,10 @@ def _alerts_note(site: Site) -> Note:
     return Note(
         "Prometheus alerting rules",
         (
-            "rules: figure, station, comparison, threshold, window, for, keep_firing_for, severity"
-            " (observability.alerts.rules)",
+            (
+                "rules: figure, station, comparison, threshold, window, for, keep_firing_for,"
+                " severity (observability.alerts.rules)"
+            ),
             "burn rates of the error budget (observability.alerts.burn)",
             "how often they are evaluated (observability.alerts.evaluation_seconds)",
         ),
@@ -230,10 +232,12 @@ def _alerts_note(site: Site) -> Note:
 RECORDING = Note(
     "Prometheus recording rules",
     (
-        "how each gauge strata_… that alerts and the dashboard look at follows from counters and"
-        " histograms: strata_requests_total, strata_requests_failed_total and"
-        " strata_request_duration_seconds_bucket, with the label station;"
-        ' station="system" in them is all requests, and has no station in the gauges',
+        (
+            "how each gauge strata_… that alerts and the dashboard look at follows from counters"
+            " and histograms: strata_requests_total, strata_requests_failed_total and"
+            " strata_request_duration_seconds_bucket, with the label station;"
+            ' station="system" in them is all requests, and has no station in the gauges'
+        ),
         *(
             f"strata_{name} is exported by the system itself: {MEANINGS[name]}"
             for name in METRICS
@@ -241,8 +245,10 @@ RECORDING = Note(
         ),
     ),
     (
-        "the exact quantiles of a simulation: Prometheus guesses them from buckets"
-        " (observability.bucket_seconds)",
+        (
+            "the exact quantiles of a simulation: Prometheus guesses them from buckets"
+            " (observability.bucket_seconds)"
+        ),
         "the mean over a window of a share: here it is the mean of its samples",
     ),
 )
@@ -324,8 +330,7 @@ def _configuration(site: Site) -> str:
         },
         "rule_files": ["recording.yml", *(["alerts.yml"] if watches(site) else [])],
         "scrape_configs": [
-            {"job_name": name, "static_configs": [{"targets": [f"{name}:8080"]}]}
-            for name in names
+            {"job_name": name, "static_configs": [{"targets": [f"{name}:8080"]}]} for name in names
         ],
     }
     return note.comment(site.scenario.title) + as_yaml(tree)

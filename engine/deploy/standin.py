@@ -47,7 +47,7 @@ class Server(BaseHTTPRequestHandler):
     fresh = os.environ.get("CACHE_CONTROL", "")
     calls, lookups, messages = told("CALLS"), told("LOOKUPS"), told("MESSAGES")
 
-    def do_GET(self) -> None:  # noqa: N802, the standard library's name for it
+    def do_GET(self) -> None:
         """Answer."""
         path, _, query = self.path.partition("?")
         status = 200
@@ -62,7 +62,7 @@ class Server(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET  # noqa: N815, the same
+    do_POST = do_GET  # noqa: N815, the standard library's name for it
 
     def work(self, path: str, query: str) -> int:
         """Do the work of one call; return the HTTP status."""

@@ -35,8 +35,10 @@ def _kafka(site: Site) -> str:
         ),
         (
             "publish and service times, failures: those are the brokers' and the programs' own",
-            f"redelivery: {site.scenario.asynchronous.attempts} deliveries,"
-            f" {site.scenario.asynchronous.retry_delay_ms:g} ms apart, are the consumer's to do",
+            (
+                f"redelivery: {site.scenario.asynchronous.attempts} deliveries,"
+                f" {site.scenario.asynchronous.retry_delay_ms:g} ms apart, are the consumer's to do"
+            ),
             f"replication: {REPLICATION} is assumed; it is not modelled",
             *_bound(site),
         ),
@@ -57,8 +59,9 @@ def _commands(site: Site) -> Iterator[str]:
     yield 'broker="${1:-localhost:9092}"'
     yield ""
     yield "topic() {"
-    yield '    kafka-topics.sh --bootstrap-server "$broker" --create --if-not-exists --topic "$1" \\'
-    yield f'        --partitions "$2" --replication-factor {REPLICATION} --config retention.ms="$3"'
+    yield '    kafka-topics.sh --bootstrap-server "$broker" --create --if-not-exists \\'
+    yield f'        --topic "$1" --partitions "$2" --replication-factor {REPLICATION} \\'
+    yield '        --config retention.ms="$3"'
     yield "}"
     for kind, topic in site.topics.items():
         yield ""
@@ -78,8 +81,10 @@ def _rabbitmq(site: Site) -> str:
         (
             "prefetch: consumers set it; "
             + ("1 each" if layer.dispatch == "fair" else "none, messages are dealt out in turn"),
-            f"the visibility time-out of {layer.visibility_seconds:g} s: consumer_timeout is the"
-            " broker's own",
+            (
+                f"the visibility time-out of {layer.visibility_seconds:g} s: consumer_timeout is"
+                " the broker's own"
+            ),
             f"the redelivery delay of {layer.retry_delay_ms:g} ms",
             "blocking publishers while a queue is full: RabbitMQ refuses (reject-publish)",
         ),
