@@ -6,6 +6,9 @@ result.summary.latency_ms_p99
 """
 
 from engine import words
+from engine.deploy import Kind as DeployKind
+from engine.deploy import files as deploy_files
+from engine.deploy import kinds as deploy_kinds
 from engine.errors import ScenarioError
 from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
@@ -24,6 +27,7 @@ __version__ = VERSION
 __all__ = [
     "LAYERS",
     "CancelledError",
+    "DeployKind",
     "Fault",
     "FaultInfo",
     "Frame",
@@ -41,6 +45,8 @@ __all__ = [
     "Summary",
     "Trace",
     "catalogue",
+    "deploy_files",
+    "deploy_kinds",
     "inspect",
     "knobs",
     "load",
