@@ -72,7 +72,7 @@ def _workers_note(site: Site) -> Note:
     if site.scenario.asynchronous.autoscaler.on:
         scaler = site.scenario.asynchronous.autoscaler
         cannot.append(
-            f"the autoscaler by queue depth (above {scaler.add_above}, below {scaler.remove_below}):"
+            f"the autoscaler by queue depth (over {scaler.add_above}, below {scaler.remove_below}):"
             " use KEDA; its ScaledObject is no part of Kubernetes"
         )
     return Note(
