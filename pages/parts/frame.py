@@ -20,6 +20,8 @@ def navigation() -> Page:
             st.Page("pages/live.py", title="Live"),
             st.Page("pages/traces.py", title="Traces"),
             st.Page("pages/scenario.py", title="Scenario"),
+            st.Page("pages/take.py", title="Take away"),
+            st.Page("pages/settings.py", title="Settings"),
         ],
         position="top",
     )
