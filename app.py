@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 import engine
-from pages.parts import opening, palette, sidebar, state
+from pages.parts import opening, palette, settings, sidebar, state
 from pages.parts.frame import navigation
 
 PARTS = Path(__file__).parent / "pages" / "parts"
@@ -52,7 +52,7 @@ st.set_page_config(
     initial_sidebar_state=264,
 )
 st.logo(LOGO, size="large")
-st.html(f"<style>{palette.variables()}{STYLE}</style>")
+st.html(f"<style>{palette.variables()}{STYLE}{settings.style()}</style>")
 if not engine.ready():
     with st.spinner("Compiling the simulator, once …", show_time=True):
         engine.warm_up()
@@ -61,7 +61,8 @@ freeze()
 page = navigation()
 state.settle()
 opening.move_due()
-known = state.wanted()
+state.begin()
+known = None if state.open_link() else state.wanted()
 if known is None:
     sidebar.draw()
     page.run()
@@ -72,3 +73,4 @@ else:
     sidebar.draw()
     if state.wanted() != known:
         st.rerun()
+state.mind_address()

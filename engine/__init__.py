@@ -5,6 +5,10 @@ result = simulate(load("amazon"), seed=7)
 result.summary.latency_ms_p99
 """
 
+from engine import words
+from engine.deploy import Kind as DeployKind
+from engine.deploy import files as deploy_files
+from engine.deploy import kinds as deploy_kinds
 from engine.errors import ScenarioError
 from engine.export import Kind as ExportKind
 from engine.export import bundle, from_link, to_link
@@ -71,6 +75,7 @@ __all__ = [
     "Cluster",
     "Comparison",
     "Crew",
+    "DeployKind",
     "Explanation",
     "ExportKind",
     "Fault",
@@ -116,6 +121,8 @@ __all__ = [
     "compare",
     "comparisons",
     "crew",
+    "deploy_files",
+    "deploy_kinds",
     "differences",
     "explain",
     "export",

@@ -1,4 +1,4 @@
-"""The command line: run, faults, postmortem, explain, compare, export, report and more."""
+"""The command line: run, faults, postmortem, explain, export, report, deploy and more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from engine import ScenarioError, catalogue, load, presets, ready, simulate, warm_up
+from engine import ScenarioError, catalogue, deploy, load, presets, ready, simulate, warm_up
 from engine.export import commands as exports
 from engine.export import from_link
 from engine.postmortem import RERUNS, postmortem
@@ -66,6 +66,16 @@ def parser() -> argparse.ArgumentParser:
     faults = commands.add_parser("faults", help="list what can go wrong")
     faults.add_argument("scenario", nargs="?", default="amazon", help="default: amazon")
     faults.set_defaults(do=_faults)
+    out = commands.add_parser(
+        "deploy", help="write configuration for nginx, Kubernetes, Prometheus and others"
+    )
+    _asks(out)
+    out.add_argument("--out", metavar="DIR", required=True, help="the folder that files go to")
+    out.add_argument("--force", action="store_true", help="replace files that are not ours")
+    out.add_argument(
+        "--no-run", action="store_true", help="leave out unit tests of alerts, which need a run"
+    )
+    out.set_defaults(do=_deploy)
     studies.add(commands, change)
     exports.add(commands, _asks, _meant, _played)
     reports.add(commands, _asks, _played, _opened)
@@ -181,6 +191,18 @@ def _meant(options: argparse.Namespace) -> tuple[Scenario, int]:
         planned = scenario.model_dump(mode="json")["faults"]
         scenario = scenario.change({"faults": planned + [fault(text) for text in options.faults]})
     return scenario, seed if options.seed is None else options.seed
+
+
+def _deploy(options: argparse.Namespace) -> None:
+    scenario, _ = _meant(options)
+    runs = deploy.needs_run(scenario) and not options.no_run
+    made = deploy.files(scenario, _played(options) if runs else None)
+    deploy.write(made, pathlib.Path(options.out), force=options.force)
+    for kind in deploy.kinds():
+        names = [path for path in made if path.startswith(f"{kind.name}/")]
+        if names:
+            print(f"{kind.title:17} {', '.join(names)}")
+    print(f"{len(made)} files in {options.out}; each says at its beginning what it carries.")
 
 
 def _postmortem(options: argparse.Namespace) -> None:

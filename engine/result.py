@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import math
+from types import SimpleNamespace
+from typing import cast
 
 import networkx as nx
 import numpy as np
@@ -17,8 +19,9 @@ from engine import buckets, logs, oncall, traces
 from engine.distribution import Frozen
 from engine.kernel.tables import ACCOUNTS, BINS, NOBODY, STRATA
 from engine.measured import Measured
+from engine.metrics import Metrics
 from engine.program import KINDS, LAYERS
-from engine.record import BIN_EDGES, BIN_MIDDLES, QUANTILES, quantiles
+from engine.record import BIN_EDGES, BIN_MIDDLES, QUANTILES, AlertNote, Recorder, quantiles
 from engine.topology import topology
 
 
@@ -293,6 +296,20 @@ class Result(Measured):
     def on_call(self) -> pd.DataFrame:
         """The log of those on call: a row an alert that fired, and what users saw meanwhile."""
         return oncall.on_call(self._alerts, self._events, self.timeseries)
+
+    @functools.cached_property
+    def metrics(self) -> Metrics:
+        """What was scraped, as controllers and alerts read it."""
+        seen = SimpleNamespace(
+            scrapes=self._scrapes,
+            plane=SimpleNamespace(program=self.program, world=SimpleNamespace(stays=self._stays)),
+        )
+        return Metrics(cast("Recorder", seen))
+
+    @property
+    def alert_notes(self) -> list[AlertNote]:
+        """What became of every alert, in order: it waited, it fired, it was resolved."""
+        return list(self._alerts)
 
     @functools.cached_property
     def scrapes(self) -> pd.DataFrame:

@@ -22,7 +22,7 @@ class Base:
 
     @property
     def own(self) -> bool:
-        """Whether a session has built it: then no link can carry it."""
+        """Whether a session has built it: then a link has to carry all of it."""
         return self.name == YOURS
 
     @functools.cached_property

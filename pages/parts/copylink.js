@@ -15,20 +15,22 @@ async function copy(text) {
 
 const TITLES = {
   link: 'Copy a link to exactly this screen',
-  own: 'A link cannot carry your own scenario yet: save it as a file on the Scenario page',
+  whole: 'Copy a link that carries the whole scenario and its seed',
+  own: 'This scenario makes no link, for it is too large or makes no sense: save it as a file',
 };
 
 export default function copylink({ data, parentElement }) {
   const button = parentElement.querySelector('button');
-  button.title = data.own ? TITLES.own : TITLES.link;
+  button.title = data.link ? TITLES.whole : data.own ? TITLES.own : TITLES.link;
   button.onclick = async () => {
-    if (data.own) {
+    if (data.own && !data.link) {
       button.textContent = 'No link: save the file';
       setTimeout(() => (button.textContent = 'Copy link'), 2 * SAID_FOR_MS);
       return;
     }
     try {
-      await copy(window.location.href);
+      const { href, origin, pathname } = window.location;
+      await copy(data.link ? `${origin}${pathname}?s=${data.link}` : href);
       button.textContent = '✓ Copied';
     } catch {
       button.textContent = 'Copy the address bar';

@@ -13,6 +13,9 @@ _component = st.components.v2.component(
 )
 
 
-def copylink(*, own: bool) -> None:
-    """Draw the button; a link cannot carry a session's own scenario, and the button says so."""
-    _component(key="copylink", data={"own": own})
+def copylink(*, own: bool, link: str = "", key: str = "copylink") -> None:
+    """Draw the button; a session's own scenario goes whole into the address, as `link`.
+
+    One that is too large for an address has no link, and the button says so.
+    """
+    _component(key=key, data={"own": own, "link": link})

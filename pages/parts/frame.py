@@ -24,6 +24,8 @@ def navigation() -> Page:
             st.Page("pages/sweep.py", title="Sweep"),
             st.Page("pages/plan.py", title="Plan"),
             st.Page("pages/scenario.py", title="Scenario"),
+            st.Page("pages/take.py", title="Take away"),
+            st.Page("pages/settings.py", title="Settings"),
         ],
         position="top",
     )

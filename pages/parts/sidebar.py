@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from engine import LAYERS, Knob
-from pages.parts import state
+from engine import LAYERS, Knob, ScenarioError
+from pages.parts import settings, state
 from pages.parts.base import Base
 from pages.parts.copylink import copylink
 
@@ -152,4 +152,12 @@ def _foot() -> None:
             width=76,
             label_visibility="collapsed",
         )
-        copylink(own=state.own())
+        copylink(own=state.own(), link=_link())
+
+
+def _link() -> str:
+    """Return the word for what is no preset; a preset's address says it all already."""
+    try:
+        return state.whole_link() if state.own() or settings.current().prices else ""
+    except ScenarioError:
+        return ""

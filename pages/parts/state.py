@@ -12,13 +12,16 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from engine import Knob, PresetInfo, Result, Scenario, ScenarioError, presets, simulate
+from engine.export import PARAMETER, from_link, to_link
+from pages.parts import settings
 from pages.parts.base import YOURS, Base, preset_base
 from pages.parts.draft import Draft, opened
+from pages.parts.words import plain
 
 PRESET, SEED, STATION, JOURNEY, MORE = "preset", "seed", "station", "journey", "more"
 FIRST_PRESET, FIRST_SEED = "amazon", 7
 RUNS_MAX = 12  # kept for all sessions together; one holds about 24 MB
-SEED_MAX = 999_999
+SEED_MAX = settings.SEED_MAX
 
 _NUMBERS = {"int", "float", "time"}  # kinds of knobs that are sliders
 
@@ -29,6 +32,7 @@ _RANGE = "_range"  # dict of path to (low, high): sliders that a link or remedy 
 _LAST = "_last"  # (base, changes) of the last scenario that worked
 _DESK = "_desk"  # Desk: the scenario that this session builds
 _LINK = "_link"  # (run id, lines): what was wrong with the link that opened the page
+_OPENED = "_opened"  # Opened: the whole scenario that came by a link or as a file
 
 
 class Run(NamedTuple):
@@ -55,6 +59,13 @@ class Desk:
     gone: set[str] = dataclasses.field(default_factory=set)  # keys of what is no more
     undrawn: bool = False  # whether the controls have not been drawn since
     stamp: int = 0  # how often they have been moved
+
+
+class Opened(NamedTuple):
+    """A scenario that came from elsewhere."""
+
+    key: str  # of its base: once it is edited, the base is another one
+    link: str  # the word in the address, "" if it came otherwise
 
 
 class Step(NamedTuple):
@@ -97,7 +108,16 @@ def preset() -> str:
 
 
 def base() -> Base:
-    """Return what the sliders start from."""
+    """Return what the sliders start from, at the prices that are set.
+
+    What was opened from a link or a file keeps its own: it has to give the same everywhere.
+    """
+    found, prices = _base(), settings.current().prices
+    return settings.with_prices(found, prices) if prices and found.key != _opened().key else found
+
+
+def _base() -> Base:
+    """Return what the sliders start from, at the scenario's own prices."""
     name, mine = preset(), draft()
     if name == YOURS:
         return mine.now.base if mine else preset_base(FIRST_PRESET)
@@ -157,6 +177,13 @@ def _simulate(start: Base, changes: dict[str, Any]) -> Run:
     scenario = start.scenario.change(changes)
     seed = int(st.session_state.get(SEED, FIRST_SEED))
     return simulated(scenario.digest(), seed, start.key, start, scenario)
+
+
+def said(run: Run) -> str:
+    """Return in words which run is on the screen."""
+    moved = len(changed())
+    turned = f", {moved} knob{'s' if moved > 1 else ''} turned" if moved else ""
+    return f"What is on the screen: {plain(run.scenario.title)}{turned}, seed {run.result.seed}"
 
 
 def wants(path: str) -> bool:
@@ -225,7 +252,7 @@ def keep(
     Sliders that stood elsewhere than the scenario stay there, the others follow it.  `afresh`: all
     follow it.  `seen`: the newest edit of which tables that it has.
     """
-    mine, before, moved = desk(), base(), {} if afresh else changed()
+    mine, before, moved = desk(), _base(), {} if afresh else changed()
     after = new.now.base
     same = {
         path: value
@@ -284,6 +311,70 @@ def told(where: str) -> str:
     """Return what was refused there."""
     found, sentence = desk().told
     return sentence if found == where else ""
+
+
+# ---------------------------------------------------------------- what comes from elsewhere
+
+
+def _opened() -> Opened:
+    found: Opened = st.session_state.get(_OPENED, Opened("", ""))
+    return found
+
+
+def open_scenario(scenario: Scenario, seed: int | None, what: str, link: str = "") -> None:
+    """Make a scenario the session's own, as it came.  Raises ScenarioError if it cannot be."""
+    new = viewed().replaced(scenario.to_yaml(), what)
+    st.session_state[_OPENED] = Opened(new.now.base.key, link)
+    keep(new, afresh=True)
+    if seed is not None:
+        st.session_state[SEED] = seed
+
+
+def open_link() -> bool:
+    """Open the scenario of the address, if this is a session's first look at one."""
+    word = st.query_params.get(PARAMETER)
+    if word is None or _OPENED in st.session_state:
+        return False
+    st.session_state[_OPENED] = Opened("", "")
+    seed_said = SEED in st.query_params
+    try:
+        scenario, seed = from_link(word)
+        open_scenario(scenario, None if seed_said else seed, "open a link", word)
+    except ScenarioError as error:
+        st.session_state[_LINK] = ("", [str(error)])
+    return True
+
+
+def begin() -> None:
+    """Put the seed where this person wants it, unless an address says what is to be seen."""
+    seed = settings.current().seed
+    if seed is not None and PRESET not in st.session_state and not st.query_params:
+        st.session_state[SEED] = seed
+
+
+def mind_address() -> None:
+    """Have the address carry the scenario that came by it, until that is edited."""
+    found = _opened()
+    word = found.link if found.link and own() and _base().key == found.key else None
+    if st.query_params.get(PARAMETER) == word:
+        return
+    if word is None:
+        del st.query_params[PARAMETER]
+    else:
+        st.query_params[PARAMETER] = word
+
+
+def whole_link() -> str:
+    """Return the word that says the whole scenario as it stands, and the seed.
+
+    Raises ScenarioError if it makes no sense, or is too large for an address.
+    """
+    return _linked(base(), tuple(changed().items()), int(st.session_state.get(SEED, FIRST_SEED)))
+
+
+@functools.lru_cache(maxsize=256)
+def _linked(start: Base, changes: tuple[tuple[str, Any], ...], seed: int) -> str:
+    return to_link(start.scenario.change(dict(changes)), seed)
 
 
 # ---------------------------------------------------------------- remedies
@@ -357,9 +448,10 @@ def read_link() -> list[str]:
 
 def note_link() -> None:
     """Keep what is wrong with the link; call before the widgets, which drop junk silently."""
+    run_id, before = st.session_state.get(_LINK, ("", []))
     found = read_link()
     if found:
-        st.session_state[_LINK] = ("", found)
+        st.session_state[_LINK] = ("", found if run_id else [*before, *found])
 
 
 def link_problems(shown: str) -> list[str]:

@@ -1,0 +1,163 @@
+"""The report of the run on the screen: what is asked, how it is made, how it looks."""
+
+import concurrent.futures
+import functools
+from typing import NamedTuple
+
+import streamlit as st
+
+from engine.export.bundle import zipped
+from engine.report import Asked, Document, report, to_html, to_markdown, to_pdf
+from pages.parts import making, settings
+from pages.parts.base import YOURS, preset_base
+from pages.parts.kept import recall, remember
+from pages.parts.making import Making
+from pages.parts.state import Run
+from pages.parts.takefile import size, stem
+from pages.parts.takehtml import preview
+
+NAME = "report"
+FORMATS = {
+    "HTML": "One page that opens in every browser, without scripts.",
+    "PDF": "With a contents page and page numbers.",
+    "Markdown": "Text with the charts as SVG beside it, in a zip: for a wiki or repository.",
+}
+RUNS_MAX = 20
+PDF_SECONDS = 120  # a slow machine needs a quarter of that
+# What a field is called, and how long its text may be.
+FIELDS = {"title": 120, "author": 80, "question": 300, "note": 2_000}
+
+
+class Wish(NamedTuple):
+    """What a report is to be."""
+
+    run: str  # id
+    said: tuple[str, ...]  # by field
+    runs: int
+    kind: str
+
+
+class Made(NamedTuple):
+    """A report, ready to be taken away."""
+
+    file: str
+    mime: str
+    content: bytes
+    html: str  # to be looked at
+
+
+def draw(run: Run) -> None:
+    """Draw the form, and then what comes of it."""
+    left, right = st.columns([1, 2.1], gap="medium")
+    with left:
+        wish = _form(run)
+        found = making.find(NAME)
+        fresh = found is not None and found.about == wish
+        if st.button(
+            "Make the report",
+            type="primary",
+            width="stretch",
+            disabled=bool(fresh and found and not found.over),
+            key="make-report",
+        ):
+            found = making.begin(
+                NAME, wish, functools.partial(_make, run, wish, settings.current().scheduler)
+            )
+            fresh = True
+    with right:
+        if found is None or not fresh:
+            changed = " The one made before shows something else." if found else ""
+            st.info(
+                f"The report shows what is on the screen: the system, its figures, its charts, what"
+                f" happened, what it costs, and how to get the same again.{changed}",
+                icon="📄",
+            )
+        elif making.watch(found, NAME):
+            show(found.result, NAME)
+
+
+def _form(run: Run) -> Wish:
+    """Draw the fields, and return what they say."""
+    said = {name: _field(name, run) for name in FIELDS}
+    kind = st.segmented_control(
+        "Format",
+        list(FORMATS),
+        default="HTML",
+        required=True,
+        key=recall("report-format"),
+    )
+    kind = kind or "HTML"
+    st.caption(FORMATS[kind])
+    st.session_state.setdefault(recall("report-runs"), 5)
+    runs = int(
+        st.number_input(
+            "Runs with other seeds, for uncertainty",
+            1,
+            RUNS_MAX,
+            key="report-runs",
+            help="They say how much the figures vary by chance. 1: none is played, the report is"
+            " there at once, and says that it was not measured.",
+        )
+    )
+    remember("report-")
+    return Wish(run.id, tuple(said.values()), runs, kind)
+
+
+def _field(name: str, run: Run) -> str:
+    key = recall(f"report-{name}")
+    if name == "note":
+        return st.text_area("Your note", max_chars=FIELDS[name], key=key, height=80)
+    labels = {"title": "Title", "author": "Author", "question": "The question asked"}
+    hint = {
+        "title": run.scenario.title,
+        "question": "such as: how many servers does a sale need?",
+    }
+    return st.text_input(
+        labels[name], max_chars=FIELDS[name], key=key, placeholder=hint.get(name, "")
+    )
+
+
+def _make(run: Run, wish: Wish, scheduler: str, job: Making) -> Made:
+    """Make it; this runs beside the page.  Raises StoppedError, ScenarioError."""
+    title, author, question, note = wish.said
+    job.say("Runs with other seeds")
+    name = run.base.name
+    preset = None if name == YOURS else preset_base(name).scenario
+    asked = Asked(question, note, author, name if preset else "", preset)
+    lab = job.lab(scheduler) if wish.runs > 1 else None
+    document = report(run.result, asked, lab=lab, runs=wish.runs)
+    if title.strip():
+        document = document._replace(title=title.strip())
+    job.say("Writing")
+    html, file = to_html(document), stem(document.title)
+    if wish.kind == "PDF":
+        job.say("Setting the pages of the PDF")
+        return Made(f"{file}.pdf", "application/pdf", _pdf(document), html)
+    if wish.kind == "Markdown":
+        return Made(f"{file}.zip", "application/zip", zipped(to_markdown(document, file)), html)
+    return Made(f"{file}.html", "text/html", html.encode(), html)
+
+
+def _pdf(document: Document) -> bytes:
+    """Return it as PDF, made by a process of its own: a page of it takes seconds of computing."""
+    from loky import ProcessPoolExecutor  # noqa: PLC0415 (only who wants a PDF needs it)
+
+    with ProcessPoolExecutor(max_workers=1) as aside:
+        made: concurrent.futures.Future[bytes] = aside.submit(to_pdf, document)
+        return made.result(timeout=PDF_SECONDS)
+
+
+def show(made: Made, key: str) -> None:
+    """Draw the way out, and how it looks."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.download_button(
+            f"Download {made.file}",
+            made.content,
+            file_name=made.file,
+            mime=made.mime,
+            key=f"take-{key}",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.caption(f"{size(len(made.content))}. Below: how it will look.")
+    preview(made.html, key=f"{key}-preview")

@@ -1,0 +1,197 @@
+"""Prometheus takes the rules, and they fire on a run's series exactly when the run's alerts did."""
+
+import fnmatch
+import re
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import Scenario, load, presets, simulate
+from engine.deploy import files, needs_run
+from engine.deploy.firing import FILE, replay
+from engine.deploy.prometheus import RECORDING_FILE, RULES_FILE, translated
+from tests.deploy.conftest import HOSTILE, Run
+
+HERE = "prometheus/"
+DAYS = [name for name in presets() if needs_run(load(name))]
+
+# Errors that come, go and come again: some alerts only wait, some fire, some keep firing.
+STUTTER = {
+    "duration_seconds": 60,
+    "warm_up_seconds": 1,
+    "client": {"requests_per_second": 50, "attempts": 1, "timeout_seconds": 1},
+    "application.replicas": 2,
+    "observability.alerts.on": True,
+    "faults": [
+        {"do": "kill_server", "at_seconds": at, "length_seconds": length, "server": server}
+        for at, length in ((6.0, 4.0), (20.0, 11.0), (41.0, 3.0))
+        for server in (1, 2)
+    ],
+}
+
+
+def stutter(scrape: float, evaluation: float, **rules: Any) -> Scenario:
+    """Return a scenario whose servers die now and then, watched at some intervals."""
+    return load("monolith").change(
+        STUTTER
+        | {
+            "observability.scrape_interval_seconds": scrape,
+            "observability.alerts.evaluation_seconds": evaluation,
+            "observability.alerts.rules": {
+                "quick": {"title": "Quick", "window_seconds": None, "for_seconds": 0},
+                "keeps": {
+                    "title": "Keeps",
+                    "window_seconds": 8,
+                    "for_seconds": 4,
+                    "keep_firing_seconds": 7,
+                },
+                "few": {
+                    "title": "Few",
+                    "metric": "servers_up",
+                    "station": "application.*",
+                    "comparison": "<",
+                    "threshold": 1,
+                    "window_seconds": None,
+                    "for_seconds": 2.5,
+                    "severity": "page",
+                },
+                **rules,
+            },
+        }
+    )
+
+
+# ---------------------------------------------------------------- rules
+
+
+@pytest.mark.parametrize("name", presets())
+def test_promtool_accepts_configuration_and_rules(name: str, promtool: Run) -> None:
+    """One rule that cannot be read keeps Prometheus from starting."""
+    made = files(load(name))
+    checked = promtool(made, "check", "config", name=f"{HERE}prometheus.yml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "SUCCESS" in checked.stdout
+    for path in (RECORDING_FILE, RULES_FILE) if needs_run(load(name)) else (RECORDING_FILE,):
+        checked = promtool(made, "check", "rules", name=path)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_rule_carries_its_own_times_and_threshold() -> None:
+    """A lost `for` pages somebody for a hiccup."""
+    made = files(stutter(5, 2.5))[RULES_FILE]
+    (group,) = yaml.safe_load(made)["groups"]
+    assert group["interval"] == "2500ms"
+    found = {rule["alert"]: rule for rule in group["rules"]}
+    assert found["Keeps"]["for"] == "4s"
+    assert found["Keeps"]["keep_firing_for"] == "7s"
+    assert found["Keeps"]["expr"] == 'strata_error_ratio{station="",window="8s"} > 0.01'
+    assert found["Few"]["labels"] == {"severity": "page"}
+    assert found["Few"]["expr"].startswith('strata_servers_up{station=~"application[.].*"')
+
+
+@given(
+    pattern=st.text("ab.*?[]!^-\\x", max_size=8).filter(lambda text: "[]" not in text),
+    name=st.text("ab.-x[]\\", max_size=6),
+)
+def test_a_pattern_means_what_shells_mean(pattern: str, name: str) -> None:
+    """A rule for application.* would also be about others, or about none."""
+    try:
+        found = re.compile(translated(pattern), re.DOTALL)
+    except re.error:  # such as [b-a], which fnmatch takes for nothing
+        return
+    assert bool(found.fullmatch(name)) == fnmatch.fnmatchcase(name, pattern)
+
+
+# ---------------------------------------------------------------- firing
+
+
+@pytest.mark.parametrize("name", DAYS)
+def test_rules_fire_exactly_when_the_runs_alerts_did(name: str, promtool: Run) -> None:
+    """The alert that was tried out here would be another one there."""
+    made = files(load(name), simulate(load(name), seed=7))
+    assert "this run" not in made[FILE]
+    tested = promtool(made, "test", "rules", name=FILE)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+INTERVALS = [(5, 5), (5, 2.5), (2, 7), (5, 15), (5, 10), (2.5, 10), (0.5, 0.75), (1.5, 1)]
+
+
+@pytest.mark.parametrize(("scrape", "evaluation"), INTERVALS)
+def test_they_do_so_at_any_intervals(scrape: float, evaluation: float, promtool: Run) -> None:
+    """An evaluation sees the last scrape before it, also where the two do not go in step."""
+    result = simulate(stutter(scrape, evaluation), seed=3)
+    kinds = [note.kind for note in result.alert_notes]
+    assert {"alert_pending", "alert"} <= set(kinds)
+    made = files(result.scenario, result)
+    assert "this run" not in made[FILE]
+    tested = promtool(made, "test", "rules", name=FILE)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_the_replay_is_the_runs_own_log() -> None:
+    """Tests of something else than what happened would say nothing."""
+    result = simulate(stutter(5, 2.5), seed=3)
+    played = replay(result)
+    ours = [(time, kind, each.title) for each in played.alerts for time, kind in each.log]
+    theirs = [(note.time, note.kind, note.title) for note in result.alert_notes]
+    assert sorted(ours) == sorted(theirs)
+
+
+@pytest.mark.parametrize("title", ["Quick", "Keeps", "Few"])
+def test_an_alert_that_fires_one_evaluation_later_is_found_out(title: str, promtool: Run) -> None:
+    """A check that passes whatever it is given would be worth nothing."""
+    result = simulate(stutter(5, 5), seed=3)
+    made = files(result.scenario, result)
+    tree = yaml.safe_load(made[FILE])
+    (test,) = tree["tests"]
+    checks = [each for each in test["alert_rule_test"] if each["alertname"] == title]
+    first = next(each for each in checks if each["exp_alerts"])
+    first["exp_alerts"] = []
+    made[FILE] = yaml.safe_dump(tree)
+    tested = promtool(made, "test", "rules", name=FILE)
+    assert tested.returncode == 1
+    assert title in tested.stdout + tested.stderr
+
+
+def test_a_run_whose_rules_change_has_no_unit_tests_and_says_why(promtool: Run) -> None:
+    """Tests that fail for a good reason are taken for bad rules."""
+    scenario = stutter(5, 5).change(
+        {
+            "changes": [
+                {"at_seconds": 22, "set": {"observability.alerts.rules.quick.threshold": 0.9}}
+            ]
+        }
+    )
+    made = files(scenario, simulate(scenario, seed=3))
+    assert "this run: a change turns knobs of observability" in made[FILE]
+    assert promtool(made, "test", "rules", name=FILE).returncode == 0
+
+
+def test_rules_of_one_title_are_told_apart(promtool: Run) -> None:
+    """Two alerts of one name would be taken for one."""
+    scenario = stutter(5, 5, again={"title": "Quick", "window_seconds": 20, "for_seconds": 5})
+    made = files(scenario, simulate(scenario, seed=3))
+    assert "Quick (again)" in made[RULES_FILE]
+    tested = promtool(made, "test", "rules", name=FILE)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_hostile_names_stay_text(hostile: Scenario, promtool: Run) -> None:
+    """A title with {{ in it would be run as a template, a station with a quote as a query."""
+    result = simulate(hostile.change({"duration_seconds": 30}), seed=1)
+    assert {note.station for note in result.alert_notes} >= {f"application.{HOSTILE}"}
+    made = files(result.scenario, result)
+    assert "this run" not in made[FILE]
+    for words, path in ((("check", "rules"), RULES_FILE), (("test", "rules"), FILE)):
+        checked = promtool(made, *words, name=path)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_scenario_without_alerts_needs_no_run() -> None:
+    """Nobody waits for what is not used."""
+    assert not needs_run(load("monolith"))
+    assert RULES_FILE not in files(load("monolith"))
