@@ -60,6 +60,7 @@ def _note(site: Site) -> Note:
         "networks, regions and their delays",
         "read replicas and shards: there is one PostgreSQL, and nothing asks it yet",
         "the broker: lists in Redis stand in for it; topics/ has what a real one needs",
+        "metrics: stand-ins export none; Prometheus and Grafana (--profile watch) wait for yours",
         f"more than {WORKERS_MAX} containers of a kind of worker",
     ]
     if _kept(site) < max(map(site.count, site.services), default=0):

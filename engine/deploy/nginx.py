@@ -55,7 +55,7 @@ def _note(site: Site) -> Note:
             cannot.append("the sliding window: limit_req is a leaky bucket of the same size")
         if limiter.rate <= 0:
             cannot.append("a rate of 0: nginx's least is one a minute")
-    cannot += _unable(site)
+    cannot += [*_unable(site), *_beyond(site)]
     return Note("nginx configuration", tuple(carries), tuple(cannot))
 
 
@@ -78,12 +78,19 @@ def _unable(site: Site) -> Iterator[str]:
         yield f"the least busy of {balancer.draws} drawn: nginx's random draws two"
     if balancer.canary.share:
         yield "which servers the new version runs on: it goes by the header X-Version"
+
+
+def _beyond(site: Site) -> Iterator[str]:
+    """Yield what does not happen in a balancer."""
+    edge = site.scenario.edge
     if edge.waf.on:
         yield "the WAF: ModSecurity is a module of its own"
     if edge.tls.on:
         yield "TLS: certificates are yours; add listen … ssl and http2"
     if edge.dns.on:
         yield "DNS and what it sends to which region"
+    if any(site.calls(journey) > 1 for journey in site.journeys):
+        yield "further services that a journey calls from outside: a path leads to the first"
     if len(site.entries()) < len(site.services):
         yield "calls between services: they find one another by name, not through here"
 

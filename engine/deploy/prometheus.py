@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from engine.deploy.site import Site
+from engine.deploy.site import PORT, Site
 from engine.deploy.words import Note, as_yaml, line, number, seconds
 from engine.layers.alerts import SPEEDS, Alerts, BurnRate, Metric, Rule, spelled_time
 from engine.promql import BURNS
@@ -23,7 +23,17 @@ METRICS: tuple[str, ...] = get_args(Metric)
 BUDGET = "error_budget_ratio"  # error_ratio, with the time before the run counted as free of errors
 RULES_FILE, RECORDING_FILE = "prometheus/alerts.yml", "prometheus/recording.yml"
 QUANTILES = {"latency_p50_seconds": 0.5, "latency_p95_seconds": 0.95, "latency_p99_seconds": 0.99}
-MEAN = ("waiting", "queue_depth")  # gauges whose window means their mean
+COUNTED = ("requests_per_second", "error_ratio", BUDGET, *QUANTILES)  # follow from counters
+LATEST = ("replica_lag_seconds", "servers_up")  # are what they were last, whatever the window
+TOGETHER = {  # what a figure of all stations is of the whole system; of loads, the busiest's
+    "cpu_utilisation": "max",
+    "utilisation": "max",
+    "waiting": "sum",
+    "queue_depth": "sum",
+    "hit_ratio": "max",
+    "replica_lag_seconds": "max",
+    "servers_up": "sum",
+}
 MEANINGS = {
     "cpu_utilisation": "share of a service's cores that is busy, 0 to 1",
     "utilisation": "share of a station's slots that is busy, 0 to 1",
@@ -232,16 +242,18 @@ def _alerts_note(site: Site) -> Note:
 RECORDING = Note(
     "Prometheus recording rules",
     (
+        "how the gauges strata_… that alerts and the dashboard look at come about",
         (
-            "how each gauge strata_… that alerts and the dashboard look at follows from counters"
-            " and histograms: strata_requests_total, strata_requests_failed_total and"
-            " strata_request_duration_seconds_bucket, with the label station;"
-            ' station="system" in them is all requests, and has no station in the gauges'
+            "requests, errors and latency: from strata_requests_total,"
+            " strata_requests_failed_total and strata_request_duration_seconds_bucket with the"
+            ' label station, which the system exports; station="system" is all requests, and has no'
+            " station in the gauges"
         ),
+        "others: over a window, and of the whole system, from gauges that the system exports",
         *(
-            f"strata_{name} is exported by the system itself: {MEANINGS[name]}"
+            f"exported by the system, with the label station: strata_{name}, {MEANINGS[name]}"
             for name in METRICS
-            if name not in ("requests_per_second", "error_ratio", *QUANTILES)
+            if name not in COUNTED
         ),
     ),
     (
@@ -249,7 +261,7 @@ RECORDING = Note(
             "the exact quantiles of a simulation: Prometheus guesses them from buckets"
             " (observability.bucket_seconds)"
         ),
-        "the mean over a window of a share: here it is the mean of its samples",
+        "the share of a whole window: where a share is exported, it is the mean of its samples",
     ),
 )
 
@@ -273,39 +285,44 @@ def _recording(site: Site) -> list[dict[str, Any]]:
     rules: list[dict[str, Any]] = []
     for name, over in windows(site).items():
         for window in sorted(over, key=lambda each: each or 0.0):
-            reach = seconds(max(0.001, window or 2 * every))  # rate needs two samples
-            expr = _expression(name, reach, plain=window is None)
-            for station in expr and (True, False):
-                if name == BUDGET and station:
-                    continue
-                rules.append(_record(name, expr, window, station=bool(station)))
+            for expr in _expressions(name, window, every):
+                said: dict[str, Any] = {"record": f"strata_{name}", "expr": expr}
+                if window is not None:
+                    said["labels"] = {"window": seconds(window)}
+                rules.append(said)
     return [{"name": "strata gauges", "interval": seconds(every), "rules": rules}]
 
 
-def _record(name: str, expr: str, window: float | None, *, station: bool) -> dict[str, Any]:
-    """Return a rule for stations, or for the system, which has no station."""
-    if station:
-        expr = expr.replace("STATION", 'station!="system"').replace("BY", "station")
-    else:
-        expr = expr.replace("STATION", 'station="system"').replace("by (BY)", "by ()")
-        expr = expr.replace("by (BY, le)", "by (le)")
-    said: dict[str, Any] = {"record": f"strata_{name}", "expr": expr.replace("(BY, le)", "(le)")}
+def _expressions(name: str, window: float | None, every: float) -> Iterator[str]:
+    """Yield the PromQL of a figure for all stations, and for the system, which has no station.
+
+    `rate` needs two samples: without a window it looks back over two scrape intervals.
+    """
+    reach = seconds(max(0.001, 2 * every if window is None else window))
+    if name in COUNTED:
+        if name != BUDGET:
+            yield _counted(name, reach, 'station!="system"', "station")
+        yield _counted(name, reach, 'station="system"', "")
+        return
+    gauge = f'strata_{name}{{station!="",window=""}}'
     if window is not None:
-        said["labels"] = {"window": seconds(window)}
-    return said
+        over = "avg_over_time" if name not in LATEST else "last_over_time"
+        gauge = f"{over}({gauge}[{reach}])"
+        yield gauge
+    yield f"{TOGETHER[name]}({gauge})"
 
 
-def _expression(name: str, reach: str, *, plain: bool) -> str:
-    """Return the PromQL of a gauge; empty where it is exported under its own name."""
-    if name == "requests_per_second":
-        return f"sum by (BY) (rate(strata_requests_total{{STATION}}[{reach}]))"
-    if name in ("error_ratio", BUDGET):
-        failed = f"sum by (BY) (rate(strata_requests_failed_total{{STATION}}[{reach}]))"
-        return f"{failed} / sum by (BY) (rate(strata_requests_total{{STATION}}[{reach}]))"
+def _counted(name: str, reach: str, matcher: str, by: str) -> str:
+    """Return the PromQL of a figure that follows from counters or the histogram."""
     if name in QUANTILES:
-        bucket = f"rate(strata_request_duration_seconds_bucket{{STATION}}[{reach}])"
-        return f"histogram_quantile({QUANTILES[name]}, sum by (BY, le) ({bucket}))"
-    return ""
+        labels = f"{by}, le" if by else "le"
+        bucket = f"rate(strata_request_duration_seconds_bucket{{{matcher}}}[{reach}])"
+        return f"histogram_quantile({QUANTILES[name]}, sum by ({labels}) ({bucket}))"
+    came = f"sum by ({by}) (rate(strata_requests_total{{{matcher}}}[{reach}]))"
+    if name == "requests_per_second":
+        return came
+    failed = f"sum by ({by}) (rate(strata_requests_failed_total{{{matcher}}}[{reach}]))"
+    return f"{failed} / {came}"
 
 
 def _configuration(site: Site) -> str:
@@ -330,7 +347,8 @@ def _configuration(site: Site) -> str:
         },
         "rule_files": ["recording.yml", *(["alerts.yml"] if watches(site) else [])],
         "scrape_configs": [
-            {"job_name": name, "static_configs": [{"targets": [f"{name}:8080"]}]} for name in names
+            {"job_name": name, "dns_sd_configs": [{"names": [name], "type": "A", "port": PORT}]}
+            for name in names
         ],
     }
     return note.comment(site.scenario.title) + as_yaml(tree)

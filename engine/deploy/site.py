@@ -21,7 +21,7 @@ PORT = 8080  # that servers listen on
 NETWORK = "10.77"  # of the stand-in; of the private 10.0.0.0/8 (RFC 1918)
 SERVERS_MAX = 50_000  # addresses of that network that are given to servers
 TAKEN = ("nginx", "redis", "postgres", "broker", "objects", "nothing", "default")
-WRITES = frozenset({"write", "publish", "count"})
+WRITES = ("write", "publish")  # steps that change something
 
 
 class Site:
@@ -43,28 +43,22 @@ class Site:
     def _services(self) -> Iterator[str]:
         """Yield the services that journeys call."""
         layer = self.scenario.application
-        return (name for name in layer.services if layer.enabled and self.uses("call", name))
+        return (
+            name for name in layer.services if layer.enabled and ("service", name) in self._used
+        )
 
     def _kinds(self) -> Iterator[str]:
         layer = self.scenario.asynchronous
-        return (kind for kind in layer.kinds if layer.enabled and self.uses("publish", kind))
-
-    def uses(self, do: str, name: str) -> bool:
-        """Return whether some journey does this with that name."""
-        return name in self._used.get(do, ())
+        return (kind for kind in layer.kinds if layer.enabled and ("worker", kind) in self._used)
 
     @functools.cached_property
-    def _used(self) -> dict[str, set[str]]:
-        """What journeys name, by kind of step; walked once, for there may be many names."""
-        used: dict[str, set[str]] = {}
-        for _, _, step in self.scenario.walk():
-            names = {name for _, name in step.names()} or {""}
-            used.setdefault(getattr(step, "do", ""), set()).update(names)
-        return used
+    def _used(self) -> set[tuple[str, str]]:
+        """What journeys name, as (kind, name); walked once, for there may be many names."""
+        return {pair for _, _, step in self.scenario.walk() for pair in step.names()}
 
-    def does(self, *kinds: str) -> bool:
-        """Return whether some journey has a step of one of these kinds."""
-        return any(kind in self._used for kind in kinds)
+    def does(self, do: str) -> bool:
+        """Return whether some journey has a step of this kind."""
+        return any(getattr(step, "do", "") == do for _, _, step in self.scenario.walk())
 
     # ------------------------------------------------------------ servers
 
@@ -104,6 +98,11 @@ class Site:
                 return str(step.names()[0][1])
         return None
 
+    def calls(self, journey: str) -> int:
+        """Return how many calls a journey makes from outside, one after the other."""
+        steps = self.scenario.journeys[journey].steps
+        return sum(getattr(step, "do", "") == "call" for step in steps)
+
     def entries(self) -> set[str]:
         """Return the services that requests from outside come to."""
         return {name for name in map(self.entry, self.scenario.journeys) if name is not None}
@@ -116,7 +115,7 @@ class Site:
     def writes(self, journey: str) -> bool:
         """Return whether a journey changes something, so that its request is a POST."""
         steps = self.scenario.journeys[journey].walk()
-        return any(getattr(step, "do", "") in WRITES - {"count"} for _, step in steps)
+        return any(getattr(step, "do", "") in WRITES for _, step in steps)
 
     def dataset(self, journey: str) -> str | None:
         """Return what a journey is about first."""

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 NAME_MAX = 40  # of the 63 characters that a DNS label has (RFC 1035): prefixes need some
-LINE_MAX = 200
+LINE_MAX = 500
 WIDTH = 1000  # of YAML: long expressions stay on one line
 
 

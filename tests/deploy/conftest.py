@@ -1,11 +1,13 @@
 """Programs that read what is deployed, and a scenario whose names are meant to harm them."""
 
+import functools
 import os
 import pathlib
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import kubernetes_validate
 import pytest
 
 from engine import Scenario, load
@@ -133,3 +135,12 @@ def hostile() -> Scenario:
             "expect": {},
         }
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def schemas_are_read_once() -> Iterator[None]:
+    """Keep the schemas, megabytes that would be read again for each manifest."""
+    with pytest.MonkeyPatch.context() as patch:
+        read = functools.cache(kubernetes_validate.utils.schema_contents)
+        patch.setattr(kubernetes_validate.utils, "schema_contents", read)
+        yield

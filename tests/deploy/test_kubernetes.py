@@ -1,8 +1,6 @@
 """Kubernetes's published schemas accept the manifests of every scenario."""
 
-import functools
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import kubernetes_validate
@@ -14,15 +12,6 @@ from engine.deploy import files
 
 VERSION = "1.37"
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1035, as Services are named
-
-
-@pytest.fixture(autouse=True, scope="module")
-def schemas_are_read_once() -> Iterator[None]:
-    """Keep the schemas, megabytes that would be read again for each manifest."""
-    with pytest.MonkeyPatch.context() as patch:
-        read = functools.cache(kubernetes_validate.utils.schema_contents)
-        patch.setattr(kubernetes_validate.utils, "schema_contents", read)
-        yield
 
 
 def manifests(scenario: Scenario) -> list[dict[str, Any]]:

@@ -92,6 +92,76 @@ def test_a_rule_carries_its_own_times_and_threshold() -> None:
     assert found["Few"]["expr"].startswith('strata_servers_up{station=~"application[.].*"')
 
 
+def test_alerts_fire_on_counters_by_way_of_the_recording_rules(promtool: Run) -> None:
+    """A rule about a gauge that nobody makes never fires, and nobody notices."""
+    made = files(load("amazon"))
+    count = 25
+    series = {
+        'strata_requests_total{station="system"}': f"0+500x{count}",
+        'strata_requests_failed_total{station="system"}': f"0+50x{count}",
+        'strata_requests_total{station="application.auth"}': f"0+50x{count}",
+        'strata_request_duration_seconds_bucket{station="system",le="0.5"}': f"0+400x{count}",
+        'strata_request_duration_seconds_bucket{station="system",le="1"}': f"0+500x{count}",
+        'strata_request_duration_seconds_bucket{station="system",le="+Inf"}': f"0+500x{count}",
+        'strata_cpu_utilisation{station="application.auth"}': f"0.95x{count}",
+        'strata_queue_depth{station="asynchronous.email"}': f"20000x{count}",
+        'strata_waiting{station="application.auth"}': f"3x{count}",
+        'strata_waiting{station="application.product"}': f"4x{count}",
+        'strata_hit_ratio{station="cache.read"}': f"0.1x{count}",
+        'strata_replica_lag_seconds{station="data.replicas"}': f"9x{count}",
+    }
+    figures = {
+        "strata_error_ratio{window='30s'}": 0.1,
+        "strata_error_budget_ratio{window='15s'}": 0.1,
+        "strata_requests_per_second{station='',window=''}": 100,
+        "strata_requests_per_second{station='application.auth',window=''}": 10,
+        "strata_latency_p99_seconds{station='',window='30s'}": 0.975,
+        "strata_waiting{station=''}": 7,
+        "strata_cpu_utilisation{station='',window=''}": 0.95,
+    }
+    firing = {
+        "Error rate": {"severity": "page", "window": "30s"},
+        "P99 latency": {"severity": "warn", "window": "30s"},
+        "CPU": {"severity": "warn", "window": "30s", "station": "application.auth"},
+        "Queue depth": {"severity": "warn", "station": "asynchronous.email"},
+        "Replica lag": {"severity": "warn", "station": "data.replicas"},
+        "Cache hit rate": {"severity": "warn", "window": "30s", "station": "cache.read"},
+        "Error budget (fast)": {"severity": "page", "window": "180s"},
+    }
+    rules = yaml.safe_load(made[RULES_FILE])["groups"][0]["rules"]
+    notes = {rule["alert"]: rule["annotations"] for rule in rules}
+    test = {
+        "interval": "5s",
+        "input_series": [{"series": name, "values": said} for name, said in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f"sum({name})",
+                "eval_time": "2m",
+                "exp_samples": [{"labels": "{}", "value": value}],
+            }
+            for name, value in figures.items()
+        ],
+        "alert_rule_test": [
+            {
+                "eval_time": "2m",
+                "alertname": name,
+                "exp_alerts": [{"exp_labels": labels, "exp_annotations": notes[name]}],
+            }
+            for name, labels in firing.items()
+        ],
+    }
+    made[f"{HERE}way.yml"] = yaml.safe_dump(
+        {
+            "rule_files": ["recording.yml", "alerts.yml"],
+            "evaluation_interval": "5s",
+            "group_eval_order": ["strata gauges", "strata"],
+            "tests": [test],
+        }
+    )
+    tested = promtool(made, "test", "rules", name=f"{HERE}way.yml")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 @given(
     pattern=st.text("ab.*?[]!^-\\x", max_size=8).filter(lambda text: "[]" not in text),
     name=st.text("ab.-x[]\\", max_size=6),
