@@ -23,9 +23,7 @@ def close_to(name: str, names: Iterable[str]) -> str:
     near = near or [word for word in known if name and word.startswith(name)][:3]
     if near:
         return f"; did you mean {' or '.join(near)}?"
-    alike = difflib.SequenceMatcher(b=name)  # b is what it prepares once
-    ratios = {word: (alike.set_seq1(word), alike.ratio())[1] for word in known}
-    known.sort(key=lambda word: -ratios[word])
+    known.sort(key=lambda word: -difflib.SequenceMatcher(None, word, name).ratio())
     return f"; use one of {', '.join(known[:12])}" if known else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import pathlib
 import sys
@@ -15,7 +16,7 @@ from engine.errors import ScenarioError
 from engine.reading import load, values
 from engine.run import simulate
 from engine.study.compare import RUNS, compare
-from engine.study.crew import crew
+from engine.study.crew import Processes, crew
 from engine.study.explain import Objective, explain, headroom
 from engine.study.goal import ALLOWED, LENGTH_SECONDS, BadDay, Goal, bad_day
 from engine.study.lab import Lab, metric_of
@@ -45,7 +46,7 @@ def add(commands: Any, change: Change) -> None:
         made.add_argument("--fresh", action="store_true", help="play again what was kept")
         made.add_argument("--json", metavar="FILE", help="- for standard output")
         made.add_argument("--csv", metavar="FILE", help="- for standard output")
-        made.set_defaults(do=do)
+        made.set_defaults(do=functools.partial(_to_the_end, do))
         return made
 
     one = command("explain", "say what limits a system, and how much more it takes", _explain)
@@ -96,6 +97,17 @@ def add(commands: Any, change: Change) -> None:
     )
     one.add_argument("--runs", type=int, default=3, help="seeds for each; default: 3")
     _promise(one)
+
+
+def _to_the_end(
+    do: Callable[[argparse.Namespace], int | None], options: argparse.Namespace
+) -> int | None:
+    """Do what is asked for; processes that wait for more to play would keep the shell waiting."""
+    try:
+        return do(options)
+    finally:
+        if options.processes != 1 and not options.scheduler:
+            Processes(options.processes).end()
 
 
 def _promise(command: Any) -> None:
