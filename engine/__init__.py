@@ -12,7 +12,7 @@ from engine.knobs import Knob, knobs
 from engine.live import Frame, Live
 from engine.postmortem import CancelledError, Postmortem, postmortem
 from engine.program import LAYERS
-from engine.reading import PresetInfo, load, presets, read_text
+from engine.reading import PresetInfo, load, presets, read_text, values
 from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Scenario
@@ -129,6 +129,7 @@ __all__ = [
     "simulate",
     "streamed",
     "sweep",
+    "values",
     "warm_up",
     "what_next",
 ]
