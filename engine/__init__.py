@@ -20,7 +20,7 @@ from engine.knobs import Knob, knobs
 from engine.live import Frame, Live
 from engine.postmortem import CancelledError, Postmortem, postmortem
 from engine.program import LAYERS
-from engine.reading import PresetInfo, load, presets, read_text
+from engine.reading import PresetInfo, load, presets, read_text, values
 from engine.report import Asked, class_report, headline, made_from, to_html, to_markdown, to_pdf
 from engine.report import report as scenario_report
 from engine.result import Result, Summary
@@ -159,6 +159,7 @@ __all__ = [
     "to_link",
     "to_markdown",
     "to_pdf",
+    "values",
     "warm_up",
     "what_next",
     "words",

@@ -75,9 +75,11 @@ class Chaos(Frozen):
 
     def faults(self, scenario: Scenario, seed: int) -> list[Fault]:
         """Return all that it brings to a run of a scenario, in the order of time."""
+        if not self.on:
+            return []
         kinds = [kind for kind in Fault.kinds if kind in (self.kinds or Fault.kinds)]
         kinds = [kind for kind in kinds if not Fault.kinds[kind].usual(scenario).refuse(scenario)]
-        if not self.on or not kinds:
+        if not kinds:
             return []
         rng = np.random.default_rng([seed, label_hash("chaos")])
         found: list[Fault] = []

@@ -16,8 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from engine import Scenario, ScenarioError
-from engine.reading import values
+from engine import Scenario, ScenarioError, values
 from pages.parts.draft import NAME, checked, no_name
 from pages.parts.forms import (
     JOURNEYS,

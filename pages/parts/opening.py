@@ -30,7 +30,8 @@ def open_in_playground(label: str, then: Stand, changes: Mapping[str, Any]) -> N
         st.warning("This was a study of another preset; choose that one, and click again.")
         return
     st.session_state[_DUE] = label, _moves(state.base(), then, changes)
-    st.switch_page(PLAYGROUND)
+    # An empty address: Streamlit refuses to clear one that sliders write, and they write it anew.
+    st.switch_page(PLAYGROUND, query_params={})
 
 
 def apply(label: str, then: Stand, changes: Mapping[str, Any]) -> None:

@@ -70,6 +70,7 @@ def test_a_click_on_a_field_of_the_map_moves_the_sliders(server: str, page: Page
     start(page)
     field = page.locator(".st-key-sweep-map .nsewdrag").first
     field.wait_for(timeout=ANSWER_MS)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     page.wait_for_timeout(500)
     plot = field.bounding_box()
     assert plot is not None
