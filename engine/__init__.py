@@ -3,6 +3,8 @@
 from engine import Scenario, load, presets, simulate, Simulation
 result = simulate(load("amazon"), seed=7)
 result.summary.latency_ms_p99
+
+What leaves a run has faces of its own: `from engine import charts, export, report`.
 """
 
 from engine import words
@@ -116,6 +118,7 @@ __all__ = [
     "batch_means",
     "bundle",
     "catalogue",
+    "charts",
     "class_report",
     "combinations",
     "compare",

@@ -8,6 +8,7 @@ from engine.traces import Trace
 from engine.words import milliseconds
 
 ROWS_MAX = 40
+BEYOND = 2.5  # times what the user waits for is drawn; work behind the scenes may take hours
 ROW, LABELS, WIDTH = 18.0, 240.0, 720.0
 
 
@@ -17,7 +18,7 @@ def waterfall(name: str, title: str, trace: Trace) -> Picture:
     height = 44 + ROW * len(spans) + (18 if len(spans) < len(trace.spans) else 6)
     drawing = Drawing(name, title, WIDTH, height)
     drawing.text(12, 18, title, size=13, bold=True)
-    end = max((span.start_ms + span.duration_ms for span in trace.spans), default=0.0) or 1.0
+    end = _end(trace)
     scale = (WIDTH - LABELS - 70) / end
     depth: dict[int, int] = {}
     for row, span in enumerate(spans):
@@ -30,7 +31,8 @@ def waterfall(name: str, title: str, trace: Trace) -> Picture:
         )
         drawing.text(indent, y + 12, label, size=10, fill=ink, room=LABELS - indent)
         x, colour = LABELS + span.start_ms * scale, LAYERS[span.layer]
-        wide = max(1.0, span.duration_ms * scale)
+        wide = max(1.0, min(span.duration_ms * scale, WIDTH - 66 - x))
+        x = min(x, WIDTH - 68)
         drawing.rect(Box(x, y + 2, wide, 12), colour, fill_opacity=0.3 if span.background else 0.9)
         waits = min(wide, span.wait_ms * scale)
         if waits > 1:
@@ -45,9 +47,21 @@ def waterfall(name: str, title: str, trace: Trace) -> Picture:
         )
     if len(spans) < len(trace.spans):
         drawing.text(12, height - 6, f"… and {len(trace.spans) - len(spans)} more", fill=MUTED)
+    cut = any(span.start_ms + span.duration_ms > end * 1.001 for span in trace.spans)
     ended = "answered" if trace.outcome == "answered" else f"failed: {trace.reason}"
     return drawing.picture(
         f"{trace.title}, request {trace.request}, {ended} after"
         f" {milliseconds(trace.latency_ms)}. Striped: waiting in line; pale: in the"
         " background."
+        f"{' A bar that reaches the right edge goes on.' if cut else ''}"
     )
+
+
+def _end(trace: Trace) -> float:
+    """Return how much of a trace is drawn, ms: of what follows in the background, not the most."""
+    last = max((span.start_ms + span.duration_ms for span in trace.spans), default=0.0)
+    waits = max(
+        (span.start_ms + span.duration_ms for span in trace.spans if not span.background),
+        default=last,
+    )
+    return min(last, BEYOND * waits) or 1.0

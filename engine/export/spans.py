@@ -139,7 +139,7 @@ def _facts(trace: Trace, span: Span) -> Json:
 
 def _kind(span: Span) -> int:
     """Return what kind of span a visit is."""
-    if span.parent is None:
+    if span.layer == "client":
         return CLIENT
     if span.layer == "asynchronous":
         return CONSUMER

@@ -340,7 +340,8 @@ def _score(result: Result, lab: Lab | None) -> Section:
         (p.name, "–" if p.score is None else f"{p.score} of 100", p.measured, p.how)
         for p in pillars(result, lab)
     )
-    return Section("Score on five pillars", (Table(columns, rows),))
+    marks = numeric(columns, "Pillar", "Measured", "How")
+    return Section("Score on five pillars", (Table(columns, rows, "", marks),))
 
 
 def _cost(result: Result) -> Section:
