@@ -1,6 +1,5 @@
 """The page of scenarios: what follows from a text, and the page in a real browser."""
 
-import re
 from collections.abc import Callable
 
 import pytest
