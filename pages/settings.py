@@ -54,7 +54,7 @@ def forget_runs() -> None:
 def looks() -> None:
     """Draw how it looks."""
     st.markdown("**Look**")
-    st.caption("Light or dark: as this device is set, or as you say.")
+    st.caption("Automatic: light or dark, as this device is set.")
     # The browser keeps this one, and knows it: the component shows it.
     keeper(settings.current().to_cookie(), _own_link())
     st.session_state[SIZE] = BIG if settings.current().projector else USUAL
@@ -96,7 +96,7 @@ def begins() -> None:
         f"Figures of **{kept:,}** further runs are kept on this server, so that none is played"
         " twice, in"
     )
-    st.code(str(usual_place()), language=None)
+    st.code(str(usual_place()), language=None, wrap_lines=True)
     with st.popover("Forget them", disabled=not kept):
         st.write("They are everybody's on this server, and would be played again when needed.")
         st.button("Forget all kept runs", on_click=forget_runs, type="primary")

@@ -2,7 +2,7 @@
 // Streamlit's own entry for light or dark, which Streamlit reads when a page is loaded.
 
 const YEAR_S = 365 * 24 * 3600;
-const LOOKS = { System: 'As the device', Light: 'Light', Dark: 'Dark' };
+const LOOKS = { System: 'Automatic', Light: 'Light', Dark: 'Dark' };
 const PAGES = ['', 'live', 'traces', 'explain', 'compare', 'sweep', 'plan', 'scenario', 'take', 'settings'];
 const FORM = 2; // of Streamlit's entry
 

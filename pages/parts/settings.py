@@ -86,13 +86,16 @@ def usual_prices() -> dict[str, float]:
     return {name: float(value) for name, value in Prices().model_dump().items()}
 
 
+_THINGS = {"app_core": "app core", "samples": "metric samples", "cdn": "CDN", "waf": "WAF"}
+
+
 @functools.cache
 def price_fields() -> dict[str, tuple[str, str]]:
     """Return each price's title with its unit, and what it is for, by name."""
     found = {}
     for name, field in Prices.model_fields.items():
         thing, _, unit = name.partition("_usd_per_")
-        title = {"app_core": "app core", "samples": "metric samples"}.get(thing, thing)
+        title = _THINGS.get(thing, thing)
         per = {"hour": "an hour", "million": "a million", "gb": "a GB"}[unit]
         found[name] = (f"{title[0].upper()}{title[1:]}, {per}", str(field.description))
     return found

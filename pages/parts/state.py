@@ -432,8 +432,8 @@ def read_link() -> list[str]:
     else:
         start = preset_base(FIRST_PRESET)
         lines.append(
-            f"the link is to somebody's own scenario, which a link cannot carry; this is"
-            f" {FIRST_PRESET}. Ask for the file, and load it on the Scenario page"
+            f"the address is to somebody's own scenario and does not carry it; this is"
+            f" {FIRST_PRESET}. Ask for what “Copy link” gives"
             if name == YOURS
             else f"there is no preset {name}; use {' or '.join(choices())}"
         )

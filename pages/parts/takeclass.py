@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine import Result, ScenarioError, simulate
 from engine.report import class_report, to_html
-from pages.parts import making
+from pages.parts import making, words
 from pages.parts.kept import recall, remember
 from pages.parts.making import Making
 from pages.parts.state import FIRST_SEED, Run
@@ -44,7 +44,7 @@ def draw(run: Run) -> None:
         )
         found, problems = gathered([(f.name, f.getvalue()) for f in files or ()], links)
         for line in problems:
-            st.warning(line, icon="⚠️")
+            st.warning(words.plain(line), icon="⚠️")
         about = (
             title,
             run.id if mine else "",

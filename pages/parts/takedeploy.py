@@ -95,11 +95,13 @@ def _one(made: dict[str, str], kind: str) -> None:
     text = made[path]
     told = said(text)
     carries, cannot = st.columns(2, gap="small")
-    carries.markdown("\n".join(["**It carries**", "", *_items(told.carries, "all there is")]))
-    cannot.markdown("\n".join(["**It cannot**", "", *_items(told.cannot, "nothing is left out")]))
+    carries.markdown("**From the scenario, it carries**")
+    carries.caption("\n".join(_items(told.carries, "all there is")))
+    cannot.markdown("**It does not carry**")
+    cannot.caption("\n".join(_items(told.cannot, "nothing is left out")))
     lines = text.splitlines()[told.head :]
     end = path.rpartition(".")[2]
-    st.code("\n".join(lines).strip("\n"), LANGUAGES.get(end), line_numbers=False, height=420)
+    st.code("\n".join(lines).strip("\n"), LANGUAGES.get(end), line_numbers=False, height=400)
 
 
 def _items(texts: tuple[str, ...], none: str) -> list[str]:

@@ -66,21 +66,28 @@ def _of_text(name: str, text: str) -> Taken:
 
 def _of_zip(name: str, content: bytes) -> Taken:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            inside = archive.namelist()
-            if len(inside) > FILES_MAX or SCENARIO not in inside:
-                raise ScenarioError(
-                    f"{name} is a zip without {SCENARIO}; use one from the Take away page, or the"
-                    " scenario's own file"
-                )
-            with archive.open(SCENARIO) as file:
-                held = file.read(INSIDE_MAX + 1)
+        held = _scenario_in(content)
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError):
         # RuntimeError: it is encrypted; NotImplementedError, which is one: packed in another way.
         raise ScenarioError(f"{name} is a zip that cannot be read; export it again") from None
+    if held is None:
+        raise ScenarioError(
+            f"{name} is a zip without {SCENARIO}; use one from the Take away page, or the"
+            " scenario's own file"
+        )
     if len(held) > INSIDE_MAX:
         raise ScenarioError(f"{name}: its {SCENARIO} has more than 1 MB; a scenario is smaller")
     return _of_text(name, _decoded(name, held))
+
+
+def _scenario_in(content: bytes) -> bytes | None:
+    """Return the scenario's file, or a little more of it than may be; None if there is none."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        inside = archive.namelist()
+        if len(inside) > FILES_MAX or SCENARIO not in inside:
+            return None
+        with archive.open(SCENARIO) as file:
+            return file.read(INSIDE_MAX + 1)
 
 
 def _decoded(name: str, content: bytes) -> str:

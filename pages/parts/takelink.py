@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from engine import ScenarioError
-from pages.parts import state
+from pages.parts import state, words
 from pages.parts.copylink import copylink
 from pages.parts.state import Run
 from pages.parts.takefile import stem
@@ -37,9 +37,9 @@ def _out(run: Run) -> None:
         " any machine, it shows the same figures, to the last digit."
     )
     copylink(own=True, link=word, key="copy-whole")
-    st.code(f"/?s={word}", language=None, wrap_lines=True, height=110)
+    st.code(f"/?s={word}", language=None, height=56)
     st.caption("Without a browser:")
-    st.code(f"python -m engine run {word}", language="bash", height=60)
+    st.code(f"python -m engine run {word}", language="bash")
     head = f"# python -m engine run scenario.yaml --seed {run.result.seed}\n"
     st.download_button(
         "Download the scenario as a file",
@@ -71,7 +71,7 @@ def _in() -> None:
     )
     well, sentence = st.session_state.pop(_TOLD, (True, ""))
     if sentence and well:
-        st.success(sentence, icon="✓")
+        st.success(sentence, icon="✅")
     elif sentence:
         st.warning(sentence, icon="⚠️")
 
@@ -96,7 +96,10 @@ def _open(read: Callable[[], Taken]) -> None:
         found = read()
         state.open_scenario(found.scenario, found.seed, f"open {found.name}")
     except ScenarioError as error:
-        st.session_state[_TOLD] = (False, str(error))
+        st.session_state[_TOLD] = (False, words.plain(str(error)))
         return
     seed = "" if found.seed is None else f", seed {found.seed}"
-    st.session_state[_TOLD] = (True, f"Opened: {found.scenario.title}{seed}. Every page shows it.")
+    st.session_state[_TOLD] = (
+        True,
+        f"Opened: {words.plain(found.scenario.title)}{seed}. Every page shows it.",
+    )

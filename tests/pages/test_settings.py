@@ -1,0 +1,77 @@
+"""What is set holds on every page, and at the next visit."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pages.parts.settings import COOKIE_MAX, PRICE_MAX, Settings, from_cookie, usual_prices
+from tests.pages.playground import ANSWER_MS, Playground
+
+
+@pytest.fixture
+def visitor(page_of: Callable[..., Page]) -> Iterator[Page]:
+    """Return a page of somebody whose browser nobody else uses; it forgets what it has kept."""
+    page = page_of(locale="en-GB")
+    yield page
+    page.context.clear_cookies()
+    page.evaluate("window.localStorage.clear()")
+
+
+def settings_of(page: Page, url: str) -> None:
+    """Go to the page of settings."""
+    page.goto(f"{url}/settings")
+    page.get_by_text("Price list").wait_for(timeout=ANSWER_MS)
+
+
+def test_prices_seed_and_type_are_kept_for_the_next_visit(server: str, visitor: Page) -> None:
+    """What one sets for a whole term is not to be set anew every morning."""
+    page = visitor
+    ground = Playground(page).open(server)
+    usual = ground.numbers()[-1]
+    settings_of(page, server)
+    page.get_by_role("spinbutton", name="App core, an hour").fill("45")
+    page.get_by_role("spinbutton", name="App core, an hour").press("Enter")
+    expect(page.get_by_role("spinbutton", name="App core, an hour ●")).to_have_value("45")
+    page.get_by_role("spinbutton", name="Seed that a visit begins with").fill("12")
+    page.get_by_role("spinbutton", name="Seed that a visit begins with").press("Enter")
+    expect(page.get_by_role("spinbutton", name="Seed", exact=True)).to_have_value("12")
+    page.get_by_role("radio", name="Projector").click()
+    page.wait_for_function("getComputedStyle(document.documentElement).fontSize !== '14px'")
+    ground.open(server)
+    assert "-12" in ground.run
+    assert ground.numbers()[-1] != usual
+    assert page.evaluate("getComputedStyle(document.documentElement).fontSize") != "14px"
+    ground.open(server, "/?seed=4")
+    assert "-4" in ground.run
+
+
+def test_dark_is_chosen_here_and_holds_on_every_page(server: str, visitor: Page) -> None:
+    """A lecture hall is dark whatever the laptop says, and one's own scenario stays."""
+    page = visitor
+    settings_of(page, server)
+    light = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    page.get_by_role("radio", name="Dark").click()
+    other = f"getComputedStyle(document.querySelector('.stApp')).backgroundColor !== '{light}'"
+    page.wait_for_function(f"document.querySelector('.stApp') && {other}", timeout=ANSWER_MS)
+    Playground(page).open(server)
+    assert page.evaluate(other)
+
+
+@pytest.mark.parametrize(
+    "word", ["", "junk", "e30", "W10", "x" * (COOKIE_MAX + 1), "bnVsbA", "eyJzZWVkIjotMX0"]
+)
+def test_a_cookie_of_junk_sets_nothing(word: str) -> None:
+    """Cookies are from outside: what makes no sense is left out."""
+    assert from_cookie(word) == Settings()
+
+
+def test_a_cookie_brings_back_what_makes_sense() -> None:
+    """One bad price does not cost the others."""
+    name, *_ = usual_prices()
+    said = Settings(projector=True, seed=5, prices=((name, 9.0),))
+    assert from_cookie(said.to_cookie()) == said
+    odd = said._replace(prices=((name, 9e99), ("nobody", 1.0), ("a",)))  # type: ignore[arg-type]
+    assert from_cookie(odd.to_cookie()).prices == ((name, PRICE_MAX),)
+    whole = said._replace(prices=tuple((each, 12345.678) for each in usual_prices()))
+    assert len(whole.to_cookie()) < COOKIE_MAX
