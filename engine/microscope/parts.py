@@ -160,7 +160,7 @@ def _acting(steps: list[Step]) -> frozenset[int]:
             found.add(step.row)
         elif step.op == Op.GET and step.what == "done" and step.station not in skips:
             found.add(step.row)
-        elif step.op == Op.ACK and step.station not in counts:
+        elif step.op == Op.ACK and step.station not in counts and step.operation == "process":
             found.add(step.row)
     return frozenset(found)
 

@@ -127,7 +127,7 @@ class Script:
     def _keys_drawn(self) -> dict[int, str]:
         """Return which dataset's key a label draws."""
         names = [*self.scenario.datasets, "resolvers"]
-        journeys = [*self.program.journeys, "worker"]
+        journeys = [*self.program.journeys, "worker", "relay"]
         return {
             label_hash(f"{journey}/key of {name}"): name for journey in journeys for name in names
         }
@@ -143,8 +143,9 @@ class Script:
 
     def kind_of(self, channel: int) -> str:
         """Return the kind of worker that reads a channel."""
-        names = [name for name, index in self.named.items() if index == channel]
-        return next(name[8:] for name in names if name.startswith("channel "))
+        stations = self.program.stations.values()
+        name = next(station.name for station in stations if station.channel == channel)
+        return name.partition(".")[2]
 
     def consumer(self, pool: int, kind: str) -> str:
         """Return what the worker of a pool is called in its group."""

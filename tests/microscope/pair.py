@@ -22,6 +22,7 @@ REMEMBERED = 4000  # instants of which the traces are kept
 COLUMNS = ("request", "channel", "partition", "orphan", "step", "visit", "depth", "holds",
            "state", "journey")  # fmt: skip
 
+WIDTH = len(COLUMNS)
 Position = tuple[int, ...]  # the columns, then the registers
 
 
@@ -43,6 +44,7 @@ class Pair:
         self.seen: deque[tuple[float, list[Position], list[Position]]] = deque(maxlen=REMEMBERED)
         self.latencies: dict[int, float] = {}
         self._under_way: dict[int, float] = {}
+        self._before: set[Position] = set()
 
     # ------------------------------------------------------------ playing
 
@@ -69,7 +71,12 @@ class Pair:
         born, kernel = self._kernel_positions()
         scope_born, scope = self._scope_positions()
         self.seen.append((now, kernel, scope))
-        if not _alike(kernel, scope):
+        bare = sorted(position[:WIDTH] for position in kernel)
+        if bare != sorted(position[:WIDTH] for position in scope):
+            raise Difference(self._told(now, kernel, scope))
+        moved = set(bare) - self._before
+        self._before = set(bare)
+        if not _picked_alike(moved, kernel, scope):
             raise Difference(self._told(now, kernel, scope))
         self._note_ends(now, born, scope_born)
         counts = self.world.journeys
@@ -195,32 +202,22 @@ class Pair:
 
 def _bare(positions: list[Position]) -> list[Position]:
     """Return positions without registers."""
-    return [position[: len(COLUMNS)] for position in positions]
+    return [position[:WIDTH] for position in positions]
 
 
-def _alike(kernel: list[Position], scope: list[Position]) -> bool:
-    """Return whether all are at the same steps with the same picks, as far as any were made.
+def _picked_alike(moved: set[Position], kernel: list[Position], scope: list[Position]) -> bool:
+    """Return whether those who have moved have the same picks, as far as any were made.
 
     What nobody has written into a register yet, the kernel does not clear.
     """
-    if len(kernel) != len(scope):
-        return False
-    if sorted(kernel) == sorted(scope):
-        return True
-    groups: dict[Position, tuple[list[Position], list[Position]]] = {}
-    for side, positions in enumerate((kernel, scope)):
-        for position in positions:
-            pair = groups.setdefault(position[: len(COLUMNS)], ([], []))
-            pair[side].append(position[len(COLUMNS) :])
-    return all(_picked_alike(one, other) for one, other in groups.values())
-
-
-def _picked_alike(kernel: list[Position], scope: list[Position]) -> bool:
-    width = range(len(scope[0])) if scope else range(0)
-    known = [place for place in width if all(each[place] != UNSET for each in scope)]
-    return sorted([each[p] for p in known] for each in kernel) == sorted(
-        [each[p] for p in known] for each in scope
-    )
+    for place in moved:
+        mine = [position[WIDTH:] for position in scope if position[:WIDTH] == place]
+        theirs = [position[WIDTH:] for position in kernel if position[:WIDTH] == place]
+        known = [at for at in range(len(mine[0])) if all(each[at] != UNSET for each in mine)]
+        one = sorted([each[at] for at in known] for each in theirs)
+        if one != sorted([each[at] for at in known] for each in mine):
+            return False
+    return True
 
 
 def _same(what: str, kernel: object, scope: object) -> None:
