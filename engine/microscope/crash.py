@@ -54,7 +54,7 @@ def _step_out(token: Token, scene: Scene) -> None:
         break_off(token, scene)
     token.state, token.needed = State.EVENT, 0
     token.carries.pop("working", None)
-    token.bell = None
+    token.bell, token.struck = None, True
     if token.life is not None and token.life.is_alive:
         token.life.interrupt("struck")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,19 +45,25 @@ def row_text(row: Sequence[Any] | None) -> str:
 class Shard:
     """A primary, its log, and its replicas."""
 
-    def __init__(self, datasets: Sequence[str], replicas: int) -> None:
-        self.datasets = list(datasets)
-        self.primary = _open()
-        for name in datasets:
-            self.primary.execute(
-                f"CREATE TABLE {quoted(name)} (id INTEGER PRIMARY KEY, name TEXT,"
-                " version INTEGER, views INTEGER)"
-            )
+    def __init__(
+        self, datasets: Sequence[str], replicas: int, inserted: Collection[str] = ()
+    ) -> None:
+        self.datasets, self.inserted = list(datasets), inserted
+        self.primary = self._tables()
         self.replicas = [self._replica() for _ in range(replicas)]
         self.log: list[Change] = []
         self.unshipped: dict[tuple[str, int], tuple[int, int]] = {}
         self.seen: set[tuple[str, int]] = set()
         self.applied = [0] * replicas  # the latest entry that a query of each has met
+
+    def _tables(self) -> sqlite3.Connection:
+        base = _open()
+        for name in self.datasets:
+            base.execute(
+                f"CREATE TABLE {quoted(name)} (id INTEGER PRIMARY KEY, name TEXT,"
+                " version INTEGER, views INTEGER)"
+            )
+        return base
 
     def _replica(self) -> sqlite3.Connection:
         base = _open()
@@ -82,6 +88,8 @@ class Shard:
 
     def update(self, dataset: str, key: int, views: int = 0) -> Done:
         """Write a row on the primary; `ship` sends it to the replicas."""
+        if dataset in self.inserted and (dataset, key) not in self.seen:
+            return self._insert(dataset, key)
         self.seed(dataset, key)
         name = quoted(dataset)
         change = "views = views + ?" if views else "version = version + ?"
@@ -92,6 +100,15 @@ class Shard:
         self.unshipped[dataset, key] = row[2], row[3]
         text = f"UPDATE {dataset} SET {change.replace('?', str(views or 1))} WHERE id = {key}"
         return Done(text, "UPDATE 1", (f"{dataset} {key}: {row_text(row)}",))
+
+    def _insert(self, dataset: str, key: int) -> Done:
+        """Write a row that was not there before."""
+        self.seen.add((dataset, key))
+        row = (key, title_of(dataset, key), 1, 0)
+        self.primary.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?)", row)  # noqa: S608
+        self.unshipped[dataset, key] = 1, 0
+        text = f"INSERT INTO {dataset} (id) VALUES ({key})"
+        return Done(text, "INSERT 0 1", (f"{dataset} {key}: {row_text(row)}",))
 
     def ship(self, dataset: str, key: int, now: float) -> Change | None:
         """Put a write that was acknowledged into the log, and send that to the replicas."""
@@ -137,10 +154,51 @@ class Shard:
         (latest,) = self.replicas[replica].execute(
             f"SELECT max(lsn) FROM {name} WHERE id = ?", (key,)  # noqa: S608
         ).fetchone()
-        stale = latest > row[4]
+        stale = latest is not None and (row is None or latest > row[4])
         text = f"SELECT * FROM {dataset}@replica{replica + 1} WHERE id = {key}"
         answer = row_text(row) + (", stale" if stale else "")
         return row, stale, Done(text, answer)
+
+    # ------------------------------------------------------------ promotion and moving
+
+    def promote(self, replica: int, horizon: int) -> list[Change]:
+        """Make a replica that has applied the log so far the primary; return what is lost.
+
+        The old primary becomes a replica: what the new one does not have it throws away.
+        """
+        lost = [change for change in self.log if change.lsn > horizon]
+        primary = self._tables()
+        for name in map(quoted, self.datasets):
+            rows = self.replicas[replica].execute(
+                f"SELECT {COLUMNS}, max(lsn) FROM {name} WHERE lsn <= ? GROUP BY id",  # noqa: S608
+                (horizon,),
+            )
+            primary.executemany(
+                f"INSERT INTO {name} VALUES (?, ?, ?, ?)",  # noqa: S608
+                [row[:4] for row in rows],
+            )
+            for base in self.replicas:
+                base.execute(f"DELETE FROM {name} WHERE lsn > ?", (horizon,))  # noqa: S608
+        self.primary = primary
+        del self.log[horizon:]
+        self.seen = {
+            (name, row["id"]) for name in self.datasets for row in self.rows(name, limit=-1)
+        }
+        return lost
+
+    def move(self, dataset: str, key: int, other: Shard) -> None:
+        """Hand a row over to another shard, primary and replicas."""
+        name = quoted(dataset)
+        row = self.primary.execute(
+            f"SELECT {COLUMNS} FROM {name} WHERE id = ?", (key,)  # noqa: S608
+        ).fetchone()
+        other.primary.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?)", row)  # noqa: S608
+        for base in other.replicas:
+            base.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?, 0)", row)  # noqa: S608
+        for base in (self.primary, *self.replicas):
+            base.execute(f"DELETE FROM {name} WHERE id = ?", (key,))  # noqa: S608
+        self.seen.discard((dataset, key))
+        other.seen.add((dataset, key))
 
     # ------------------------------------------------------------ looking
 

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 from engine.errors import ScenarioError, close_to
 from engine.kernel.tables import NOBODY
+from engine.layout import label_hash
 from engine.microscope.crash import crash
+from engine.microscope.done import Done
+from engine.microscope.luck import Dist
 from engine.microscope.names import key_name
+from engine.microscope.script import Script
 
 if TYPE_CHECKING:
     from engine.microscope.microscope import Microscope
@@ -26,7 +30,8 @@ def kill_worker(scope: Microscope, kind: str, index: int) -> int:
         raise ScenarioError(f"there are {len(pools)} workers of {kind}: none has number {index}")
     reason = program.reason("worker killed")
     scope.script.reasons[reason] = "worker killed"
-    text = f"{kind}-{index + 1} is killed"
+    text = f"{scene.consumer(pools[index], kind)} is killed, and started anew"
+    scene.lives[pools[index]] = scene.lives.get(pools[index], 1) + 1
     scene.journal.note(scene.now, f"asynchronous.{kind}", text)
     struck = crash([pools[index]], reason, scene)
     return sum(token.channel != NOBODY for token in struck)
@@ -51,10 +56,56 @@ def crash_cache(scope: Microscope) -> dict[str, dict[str, int]]:
 
 
 def promote(scope: Microscope, replica: int, shard: int) -> list[str]:
-    """Make a replica the primary; what it had not applied is lost."""
-    raise ScenarioError("a replica cannot be promoted yet")
+    """Make a replica the primary; what it had not applied by now is lost."""
+    scene, shards = scope.scene, scope.parts.shards
+    if not 0 <= shard < len(shards):
+        raise ScenarioError(f"there are {len(shards)} shards: none has number {shard}")
+    replicas = len(shards[shard].replicas)
+    if not 0 <= replica < replicas:
+        raise ScenarioError(f"shard {shard} has {replicas} replicas: none has number {replica}")
+    lag = _lag(scope)
+    horizon = shards[shard].horizon(scene.now, lag)
+    lost = [
+        f"{change.dataset} {change.key}: version {change.version} is lost"
+        for change in shards[shard].promote(replica, horizon)
+    ]
+    text = f"replica {replica + 1}, {lag * 1e3:.1f} ms behind, is the primary of shard {shard + 1}"
+    done = Done("SELECT pg_promote()", f"log up to entry {horizon}", tuple(lost))
+    scene.journal.note(scene.now, "data.primary", f"{text}: {len(lost)} writes are lost", done)
+    return lost
+
+
+def _lag(scope: Microscope) -> float:
+    """Draw how far a replica is behind at this moment, seconds."""
+    (family, count, a, b, c), samples = scope.scenario.data.lag.row()
+    dist = Dist(int(family), count, a, b, c, tuple(samples))
+    return dist.draw(scope.scene.base(len(scope.journal)), label_hash("promotion"), 0)
 
 
 def split_shard(scope: Microscope) -> list[str]:
-    """Add a shard."""
-    raise ScenarioError("a shard cannot be split yet")
+    """Add a shard, and move the rows that it owns from now on."""
+    scene, parts = scope.scene, scope.parts
+    if scope.busy or scope.traffic:
+        raise ScenarioError("a shard is split while nobody is on the way: play to the end first")
+    before = {
+        (name, row["id"]): number
+        for number, shard in enumerate(parts.shards)
+        for name in shard.datasets
+        for row in shard.rows(name, limit=-1)
+    }
+    scope.scenario = scope.scenario.change({"data.shards": len(parts.shards) + 1})
+    script = Script(scope.scenario, scope.scenario.program(), scope.seed)
+    scope.script = scene.journal.script = script
+    parts.take_on(script)
+    scene.take_on(script)
+    parts.shards.append(parts.shard())
+    moved = []
+    for (name, key), old in before.items():
+        new = parts.shard_of(name, key)
+        if new != old:
+            parts.shards[old].move(name, key, parts.shards[new])
+            moved.append(f"{name} {key}: shard {old + 1} → {new + 1}")
+    text = f"there are {len(parts.shards)} shards: {len(moved)} of {len(before)} rows have moved"
+    done = Done("INSERT INTO … SELECT …; DELETE FROM …", "", tuple(moved))
+    scene.journal.note(scene.now, "data.primary", text, done)
+    return moved

@@ -56,6 +56,12 @@ class Store:
         self.places = {key: until[key] for key in range(count - 1, -1, -1)}
         self.unloaded = dict(self.places)
 
+    def take_over(self, other: Store) -> None:
+        """Go on with what another store of this name keeps."""
+        for name in ("shelf", "places", "unloaded", "gets", "hits", "expired", "evicted",
+                     "refreshed", "drops"):  # fmt: skip
+            setattr(self, name, getattr(other, name))
+
     def touch(self, key: int) -> None:
         """Make a key the most recently used."""
         self.places[key] = self.places.pop(key)

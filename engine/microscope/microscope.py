@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import ScenarioError, close_to
-from engine.kernel.tables import NOBODY
 from engine.microscope import flush, hands, looks, walk
 from engine.microscope.clock import Clock
 from engine.microscope.coverage import NOT_COVERED, uncovered
@@ -44,6 +43,7 @@ class Microscope:
         if why:
             raise ScenarioError(f"the microscope does not know {why[0]}")
         self.scenario, self.seed, self.traffic = scenario, seed, traffic
+        self._first = scenario, Script(scenario, scenario.program(), seed)
         self._moves: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self._written: list[tuple[int, int]] = []  # of each entry: after which move, which tick
         self._begin()
@@ -51,7 +51,7 @@ class Microscope:
     def _begin(self) -> None:
         """Set everything up as it is at time 0."""
         self.clock = Clock()
-        self.script = Script(self.scenario, self.scenario.program(), self.seed)
+        self.scenario, self.script = self._first
         self.parts = Parts(self.clock, self.script, self.seed)
         self.scene = Scene(
             self.clock, self.script, self.parts, Journal(self.script, self.parts.telemetry)
@@ -224,6 +224,3 @@ class Microscope:
     def _stand(self, seconds: float) -> None:
         """Let it be a time at which nothing happens."""
         self.clock.play(seconds)
-
-
-assert NOBODY < 0

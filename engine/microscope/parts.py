@@ -39,8 +39,10 @@ class Parts:
         self.buffer = Buffer(self.cache)
         self.effects = Effects()
         self.datasets = script.scenario.datasets
+        self.stores: list[Store] = []
+        self.ledgers: list[Ledger] = []
         data = script.scenario.data
-        self.shards = [Shard(list(self.datasets), data.read_replicas) for _ in range(data.shards)]
+        self.shards = [self.shard() for _ in range(data.shards)]
         self.index = Index()
         self.take_on(script)
 
@@ -54,13 +56,27 @@ class Parts:
             if step.op == Op.GET and step.what in {"seen", "done"}
         }
         self.acting = _acting(script.steps)
-        self.ledgers = [
-            Ledger(script.ledgers_named.get(index, f"ledger {index}"))
-            for index in range(len(script.world.ledgers))
-        ]
+        marked = {ledger.name: ledger for ledger in self.ledgers}
+        names = [script.ledgers_named.get(i, f"ledger {i}") for i in range(len(script.world.ledgers))]
+        self.ledgers = [marked.get(name) or Ledger(name) for name in names]
+        kept = {store.name: store for store in self.stores}
         self.stores = [self._store(index) for index in range(len(script.world.stores))]
         for index, ttl_seconds in script.program.warm:
             self.stores[index].warm(ttl_seconds)
+        for store in self.stores:
+            if store.name in kept:
+                store.take_over(kept[store.name])
+
+    def shard(self) -> Shard:
+        """Return a shard with its replicas, all of them empty.
+
+        Of a dataset that nobody reads, every row that is written is new.
+        """
+        scenario = self.script.scenario
+        read = {*scenario.datasets_of("read"), *scenario.datasets_of("lookup"),
+                *scenario.datasets_of("count")}  # fmt: skip
+        inserted = frozenset(self.datasets) - read
+        return Shard(list(self.datasets), scenario.data.read_replicas, inserted)
 
     def _store(self, index: int) -> Store:
         row = self.script.world.stores[index]

@@ -92,7 +92,7 @@ def _deliver(index: int, place: int, worker: int, scene: Scene) -> None:
     channel, now = scene.channels[index], scene.now
     message = scene.partitions[place].queue.popleft()
     channel.waiting -= 1
-    consumer = scene.script.consumer(worker, channel.kind)
+    consumer = scene.consumer(worker, channel.kind)
     number = place - channel.first
     broker = scene.parts.broker
     if message.claimed:

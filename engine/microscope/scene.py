@@ -88,6 +88,7 @@ class Token:
     bell: simpy.Event | None = None
     life: simpy.Process | None = None
     gone: bool = False
+    struck: bool = False  # its server has just died under it
     asked: dict[str, int] = field(default_factory=dict)  # keys that somebody wants it to be about
     carries: dict[str, Any] = field(default_factory=dict)  # what it has in hand on real parts
     spans: list[Any] = field(default_factory=list)
@@ -261,8 +262,18 @@ class Scene:
     """Everything that one microscope knows, at an instant."""
 
     def __init__(self, clock: Clock, script: Script, parts: Parts, journal: Journal) -> None:
-        self.clock, self.script, self.parts, self.journal = clock, script, parts, journal
-        self.steps, self.dists = script.steps, script.dists
+        self.clock, self.parts, self.journal = clock, parts, journal
+        self.live: Callable[..., Generator[simpy.Event, Any, None]]
+        self.walking: dict[int, Token] = {}  # by number
+        self.lives: dict[int, int] = {}  # of workers that were killed: the how-manyth it is
+        self.wasted = self.errands = self.tickets = self.requests = 0
+        self._numbers = 0
+        self.take_on(script)
+
+    def take_on(self, script: Script) -> None:
+        """Lay out what a script says; nobody walks yet."""
+        assert not self.walking
+        self.script, self.steps, self.dists = script, script.steps, script.dists
         world = script.world
         self.visits = [0] * len(script.steps)
         self.pools = [
@@ -313,10 +324,6 @@ class Scene:
         ]
         self.journeys = [Counts() for _ in script.program.journeys]
         self.reasons: dict[tuple[int, int], int] = {}
-        self.walking: dict[int, Token] = {}  # by number
-        self.live: Callable[..., Generator[simpy.Event, Any, None]]
-        self.wasted = self.errands = self.tickets = self.requests = 0
-        self._numbers = 0
 
     @property
     def now(self) -> float:
@@ -329,6 +336,11 @@ class Scene:
         token = Token(request, root, born, self._numbers, began=born)
         self.walking[token.number] = token
         return token
+
+    def consumer(self, pool: int, kind: str) -> str:
+        """Return what a worker is called in its group: after a death it is another."""
+        name, life = self.script.consumer(pool, kind), self.lives.get(pool, 1)
+        return name if life == 1 else f"{name}.{life}"
 
     def resume(self, token: Token) -> None:
         """Let a token walk on at once."""

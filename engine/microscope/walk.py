@@ -38,12 +38,13 @@ def live(token: Token, scene: Scene, failing: bool, at_once: bool) -> Life:
                 yield token.bell
                 token.bell = None
                 yield from _finish_work(token, scene)
-            yield from _walk(token, scene, verdict)
+            if not token.struck:
+                yield from _walk(token, scene, verdict)
         except simpy.Interrupt:
             pass  # its server has died under it: it goes on where it was put
         if token.gone:
             return
-        verdict, waits = Verdict.NEXT, True
+        token.struck, verdict, waits = False, Verdict.NEXT, True
 
 
 def _walk(token: Token, scene: Scene, verdict: int) -> Life:
@@ -58,6 +59,8 @@ def _walk(token: Token, scene: Scene, verdict: int) -> Life:
             journal.enter(scene, token, step)
             if scene.parts.acts(step, token, scene):
                 yield scene.clock.breath()
+                if token.struck:
+                    return
                 written = len(journal.entries)
             verdict = perform(step, token, scene)
         if verdict == Verdict.FAILED:
@@ -68,6 +71,8 @@ def _walk(token: Token, scene: Scene, verdict: int) -> Life:
             return
         if len(journal.entries) > written:
             yield scene.clock.breath()
+            if token.struck:  # its server has died while one looked
+                return
 
 
 def perform(step: Step, token: Token, scene: Scene) -> int:
