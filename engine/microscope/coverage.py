@@ -40,9 +40,8 @@ def uncovered(scenario: Scenario) -> list[str]:
     """Return what of a scenario the microscope does not know; empty: it can be played."""
     found = [f"{path}: {NOT_COVERED[path]}" for path in _switched_on(scenario)]
     program = scenario.program()
-    for step in program._steps:  # noqa: SLF001
-        if step["op"] not in RULES:
-            found.append(f"the mechanism {Op(int(step['op'])).name}")
+    mechanisms = {Op(program.op_of(row)) for row in range(program.here)}
+    found += [f"the mechanism {op.name}" for op in sorted(mechanisms) if op not in RULES]
     if any(row[8] == Keep.SAMPLED for row in program._rows["stores"]):  # noqa: SLF001
         found.append(f"cache.policy: {NOT_COVERED['cache.policy']}")
     return found

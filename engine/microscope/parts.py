@@ -57,7 +57,8 @@ class Parts:
         }
         self.acting = _acting(script.steps)
         marked = {ledger.name: ledger for ledger in self.ledgers}
-        names = [script.ledgers_named.get(i, f"ledger {i}") for i in range(len(script.world.ledgers))]
+        count = len(script.world.ledgers)
+        names = [script.ledgers_named.get(index, f"ledger {index}") for index in range(count)]
         self.ledgers = [marked.get(name) or Ledger(name) for name in names]
         kept = {store.name: store for store in self.stores}
         self.stores = [self._store(index) for index in range(len(script.world.stores))]
@@ -172,11 +173,10 @@ def _acting(steps: list[Step]) -> frozenset[int]:
     skips = {step.station for step in steps if step.op == Op.GET and step.what == "seen"}
     counts = {step.station for step in steps if step.op == Op.GET and step.what == "done"}
     for step in steps:
-        if step.op == Op.PUT and step.what == "keep" and step.station in skips:
-            found.add(step.row)
-        elif step.op == Op.GET and step.what == "done" and step.station not in skips:
-            found.add(step.row)
-        elif step.op == Op.ACK and step.station not in counts and step.operation == "process":
+        kept = step.op == Op.PUT and step.what == "keep" and step.station in skips
+        counted = step.op == Op.GET and step.what == "done" and step.station not in skips
+        neither = step.station not in counts and step.operation == "process"
+        if kept or counted or (step.op == Op.ACK and neither):
             found.add(step.row)
     return frozenset(found)
 
@@ -201,8 +201,9 @@ class Buffer:
     def held(self, dataset: str) -> dict[int, int]:
         """Return what is not flushed yet: counts by key."""
         found = self.redis.execute_command("HGETALL", self.name(dataset))
-        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-        return {int(key): int(count) for key, count in pairs}
+        if not isinstance(found, dict):  # as the wire has it
+            found = dict(zip(found[::2], found[1::2], strict=True))
+        return {int(key): int(count) for key, count in found.items()}
 
     def take(self, dataset: str) -> tuple[list[tuple[int, int]], Done]:
         """Take all that was counted out of the hash."""
@@ -235,8 +236,8 @@ class Effects:
         self.base.execute("INSERT INTO effects VALUES (?, ?, ?)", (kind, request, now))
         times = self.count(kind, request)
         text = f"INSERT INTO {kind} (request) VALUES ({request})"
-        return Done(text, "INSERT 0 1", (f"{kind} of request {request}: done {times} times"
-                                         if times > 1 else f"{kind} of request {request}: done",))  # fmt: skip
+        often = f"done {times} times" if times > 1 else "done"
+        return Done(text, "INSERT 0 1", (f"{kind} of request {request}: {often}",))
 
     def count(self, kind: str, request: int) -> int:
         """Return how often something was done for a request."""

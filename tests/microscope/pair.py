@@ -2,7 +2,7 @@
 
 After every instant at which something happens, both have to have the same tokens at the same
 steps with the same picks in hand, and the same counts; at the end the same books.  Where they
-part, `Difference` shows what each of them has seen of the request that it is about.
+part, `DifferenceError` shows what each of them has seen of the request that it is about.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from engine.microscope.scene import UNSET
 
 NEAR = 1e-9  # seconds
 REMEMBERED = 4000  # instants of which the traces are kept
-COLUMNS = ("request", "channel", "partition", "orphan", "step", "visit", "depth", "holds",
-           "state", "journey")  # fmt: skip
+COLUMNS = (
+    "request", "channel", "partition", "orphan", "step", "visit", "depth", "holds", "state",
+    "journey",
+)  # fmt: skip
 
 WIDTH = len(COLUMNS)
 Position = tuple[int, ...]  # the columns, then the registers
 
 
-class Difference(AssertionError):
+class DifferenceError(AssertionError):
     """Kernel and microscope have parted."""
 
 
@@ -49,7 +51,7 @@ class Pair:
     # ------------------------------------------------------------ playing
 
     def play(self, until: float, requests: int = 10**9) -> None:
-        """Play both until a time, or so many requests; raises Difference where they part."""
+        """Play both until a time, or so many requests; raises DifferenceError where they part."""
         clock = self.world.clock[0]
         while clock["pending"] and self.world.due[0] <= until and len(self.latencies) < requests:
             now = float(self.world.due[0])
@@ -73,11 +75,11 @@ class Pair:
         self.seen.append((now, kernel, scope))
         bare = sorted(position[:WIDTH] for position in kernel)
         if bare != sorted(position[:WIDTH] for position in scope):
-            raise Difference(self._told(now, kernel, scope))
+            raise DifferenceError(self._told(now, kernel, scope))
         moved = set(bare) - self._before
         self._before = set(bare)
         if not _picked_alike(moved, kernel, scope):
-            raise Difference(self._told(now, kernel, scope))
+            raise DifferenceError(self._told(now, kernel, scope))
         self._note_ends(now, born, scope_born)
         counts = self.world.journeys
         for index, mine in enumerate(self.scene.journeys):
@@ -85,9 +87,11 @@ class Pair:
             pairs = [(int(theirs[name]), getattr(mine, name))
                      for name in ("started", "answered", "failed")]  # fmt: skip
             if any(one != other for one, other in pairs):
-                raise Difference(f"at {now!r} s, {self.scenario.journeys}: counts {pairs}")
+                raise DifferenceError(f"at {now!r} s, {self.scenario.journeys}: counts {pairs}")
             if abs(float(theirs["seconds"]) - mine.seconds) > NEAR * max(1, mine.answered):
-                raise Difference(f"at {now!r} s: {theirs['seconds']} and {mine.seconds} seconds")
+                raise DifferenceError(
+                    f"at {now!r} s: {theirs['seconds']} and {mine.seconds} seconds"
+                )
 
     def _kernel_positions(self) -> tuple[dict[int, float], list[Position]]:
         tokens = self.world.tokens
@@ -104,8 +108,11 @@ class Pair:
         if self.closed:
             own &= tokens["step"][used] != self.arrive
         born = dict(
-            zip(tokens["request"][used[own]].tolist(), tokens["born"][used[own]].tolist(),
-                strict=True)  # fmt: skip
+            zip(
+                tokens["request"][used[own]].tolist(),
+                tokens["born"][used[own]].tolist(),
+                strict=True,
+            )
         )
         return born, [tuple(row) for row in table.tolist()]
 
@@ -114,9 +121,19 @@ class Pair:
         found: list[Position] = []
         for token in self.scene.walking.values():
             found.append(
-                (token.request, token.channel, token.partition, token.orphan, token.step,
-                 token.visit, len(token.scopes), len(token.holds), token.state, token.journey,
-                 *token.registers)  # fmt: skip
+                (
+                    token.request,
+                    token.channel,
+                    token.partition,
+                    token.orphan,
+                    token.step,
+                    token.visit,
+                    len(token.scopes),
+                    len(token.holds),
+                    token.state,
+                    token.journey,
+                    *token.registers,
+                )
             )
             own = token.source != NOBODY and token.parent is None
             thinks = self.closed and token.step == self.arrive
@@ -124,15 +141,15 @@ class Pair:
                 born[token.request] = token.born
         return born, found
 
-    def _note_ends(
-        self, now: float, born: dict[int, float], scope_born: dict[int, float]
-    ) -> None:
+    def _note_ends(self, now: float, born: dict[int, float], scope_born: dict[int, float]) -> None:
         """Note latencies of requests that are over; both sides know the same ones."""
         if born.keys() != scope_born.keys():
-            raise Difference(f"at {now!r} s: {set(born) ^ set(scope_born)} are under way in one")
+            raise DifferenceError(
+                f"at {now!r} s: {set(born) ^ set(scope_born)} are under way in one"
+            )
         for request, since in born.items():
             if abs(since - scope_born[request]) > NEAR:
-                raise Difference(f"request {request}: born {since!r}, {scope_born[request]!r}")
+                raise DifferenceError(f"request {request}: born {since!r}, {scope_born[request]!r}")
         for request in self._under_way.keys() - born.keys():
             self.latencies[request] = now - self._under_way[request]
         self._under_way = born
@@ -180,7 +197,7 @@ class Pair:
         before: tuple[str, str] | None = None
         for time, theirs, mine in self.seen:
             pair = self._trace(theirs, request), self._trace(mine, request)
-            if pair != before and pair != ("", ""):
+            if pair not in {before, ("", "")}:
                 mark = " " if pair[0] == pair[1] else "≠"
                 lines.append(f"{time:>12.6f} {mark} {pair[0]:<58}  {pair[1]}")
             before = pair
@@ -222,4 +239,4 @@ def _picked_alike(moved: set[Position], kernel: list[Position], scope: list[Posi
 
 def _same(what: str, kernel: object, scope: object) -> None:
     if kernel != scope:
-        raise Difference(f"{what}: {kernel} in the kernel, {scope} under the microscope")
+        raise DifferenceError(f"{what}: {kernel} in the kernel, {scope} under the microscope")

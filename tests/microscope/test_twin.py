@@ -10,10 +10,9 @@ from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from engine import Scenario, ScenarioError, load
-from engine.microscope import Microscope, uncovered
+from engine.microscope import uncovered
 from tests import strategies
 from tests.microscope.pair import Pair
-from tests.strategies import section
 
 SECONDS = 0.8
 
@@ -69,7 +68,7 @@ def family(draw) -> Scenario:
 @settings(max_examples=25, deadline=None)
 @given(family(), st.integers(0, 1000))
 def test_both_agree_request_by_request(scenario, seed) -> None:
-    """A kernel that is fast and wrong would go unnoticed; so would a picture that is not the run."""
+    """A kernel that is fast and wrong would go unnoticed, and a picture that is not the run."""
     pair = Pair(scenario, seed)
     note(f"{len(pair.scope.script.steps)} steps")
     pair.play(SECONDS, requests=60)
