@@ -5,14 +5,16 @@ Redis, SQLite and streams.  They share the program and the random numbers, and n
 that decides.
 """
 
+import re
+
 import pytest
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from engine import Scenario, ScenarioError, load
-from engine.microscope import uncovered
+from engine.microscope import picks, uncovered
 from tests import strategies
-from tests.microscope.pair import Pair
+from tests.microscope.pair import DifferenceError, Pair
 
 SECONDS = 0.8
 
@@ -86,3 +88,15 @@ def test_the_presets_agree_journey_by_journey(preset, changes, seconds, least) -
     pair = Pair(load(preset).change(changes), seed=7)
     pair.play(seconds)
     assert len(pair.latencies) >= least
+
+
+def test_a_difference_shows_both_traces(monkeypatch) -> None:
+    """A twin test that cannot fail, or says only that it has, is of no use."""
+    monkeypatch.setattr(picks, "_round_robin", lambda group, scene: group.first)
+    pair = Pair(load("amazon"), seed=7)
+    with pytest.raises(DifferenceError) as caught:
+        pair.play(5.0)
+    told = str(caught.value)
+    assert told.startswith("they part at ")
+    assert "≠" in told
+    assert re.search(r"seconds +kernel +microscope", told)
