@@ -78,8 +78,9 @@ class Pair:
             raise DifferenceError(self._told(now, kernel, scope))
         moved = set(bare) - self._before
         self._before = set(bare)
-        if not _picked_alike(moved, kernel, scope):
-            raise DifferenceError(self._told(now, kernel, scope))
+        apart = _picked_apart(moved, kernel, scope)
+        if apart is not None:
+            raise DifferenceError(self._told(now, kernel, scope, apart))
         self._note_ends(now, born, scope_born)
         counts = self.world.journeys
         for index, mine in enumerate(self.scene.journeys):
@@ -187,29 +188,44 @@ class Pair:
 
     # ------------------------------------------------------------ telling
 
-    def _told(self, now: float, kernel: list[Position], scope: list[Position]) -> str:
+    def _told(
+        self, now: float, kernel: list[Position], scope: list[Position], apart: int | None = None
+    ) -> str:
         """Say where both have parted, and show the traces of the first such request."""
         one, other = Counter(_bare(kernel)), Counter(_bare(scope))
         parted = sorted((one - other) + (other - one))
-        request = parted[0][0] if parted else kernel[0][0]
+        request = parted[0][0] if apart is None else apart
         lines = [f"they part at {now!r} s, about request {request}", ""]
-        lines.append(f"{'seconds':>12}  {'kernel':<58}  microscope")
-        before: tuple[str, str] | None = None
+        lines.append(f"{'seconds':>12}   {'kernel':<70}  microscope")
+        before = ("", "")
         for time, theirs, mine in self.seen:
-            pair = self._trace(theirs, request), self._trace(mine, request)
+            known = {
+                at
+                for position in mine
+                if position[0] == request
+                for at, value in enumerate(position[WIDTH:])
+                if value != UNSET
+            }
+            pair = self._trace(theirs, request, known), self._trace(mine, request, known)
             if pair not in {before, ("", "")}:
                 mark = " " if pair[0] == pair[1] else "≠"
-                lines.append(f"{time:>12.6f} {mark} {pair[0]:<58}  {pair[1]}")
+                lines.append(f"{time:>12.6f} {mark} {pair[0]:<70}  {pair[1]}")
             before = pair
-        lines += ["", self.scenario.to_yaml()]
-        return "\n".join(lines)
+        return "\n".join([*lines, "", self.scenario.to_yaml()])
 
-    def _trace(self, positions: list[Position], request: int) -> str:
-        return "; ".join(
-            f"{self._place(p[4] - 1)} v{p[5]} {State(p[8]).name} {list(p[10:])}"
-            for p in sorted(positions)
-            if p[0] == request
-        )
+    def _trace(self, positions: list[Position], request: int, known: set[int]) -> str:
+        """Return where a request's tokens are, and what they have picked."""
+        names = self.scene.script.registers
+        told = []
+        for position in sorted(each for each in positions if each[0] == request):
+            picks = " ".join(
+                f"{names[at]}={value}"
+                for at, value in enumerate(position[WIDTH:])
+                if at in known and at in names
+            )
+            state = State(position[8]).name.lower()
+            told.append(f"{self._place(position[4] - 1)} ({state}, {picks})")
+        return "; ".join(told)
 
     def _place(self, row: int) -> str:
         steps = self.scene.steps
@@ -222,19 +238,21 @@ def _bare(positions: list[Position]) -> list[Position]:
     return [position[:WIDTH] for position in positions]
 
 
-def _picked_alike(moved: set[Position], kernel: list[Position], scope: list[Position]) -> bool:
-    """Return whether those who have moved have the same picks, as far as any were made.
+def _picked_apart(
+    moved: set[Position], kernel: list[Position], scope: list[Position]
+) -> int | None:
+    """Return the request that has other picks on either side, of those who have moved.
 
     What nobody has written into a register yet, the kernel does not clear.
     """
-    for place in moved:
+    for place in sorted(moved):
         mine = [position[WIDTH:] for position in scope if position[:WIDTH] == place]
         theirs = [position[WIDTH:] for position in kernel if position[:WIDTH] == place]
         known = [at for at in range(len(mine[0])) if all(each[at] != UNSET for each in mine)]
         one = sorted([each[at] for at in known] for each in theirs)
         if one != sorted([each[at] for at in known] for each in mine):
-            return False
-    return True
+            return place[0]
+    return None
 
 
 def _same(what: str, kernel: object, scope: object) -> None:

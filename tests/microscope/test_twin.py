@@ -92,7 +92,7 @@ def test_the_presets_agree_journey_by_journey(preset, changes, seconds, least) -
 
 def test_a_difference_shows_both_traces(monkeypatch) -> None:
     """A twin test that cannot fail, or says only that it has, is of no use."""
-    monkeypatch.setattr(picks, "_round_robin", lambda group, scene: group.first)
+    monkeypatch.setattr(picks, "_round_robin", lambda group, _: group.first)
     pair = Pair(load("amazon"), seed=7)
     with pytest.raises(DifferenceError) as caught:
         pair.play(5.0)
@@ -100,3 +100,4 @@ def test_a_difference_shows_both_traces(monkeypatch) -> None:
     assert told.startswith("they part at ")
     assert "≠" in told
     assert re.search(r"seconds +kernel +microscope", told)
+    assert "server 1=1" in told
