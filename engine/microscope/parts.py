@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from engine.kernel.tables import NOBODY, Op
+from engine.kernel.tables import NOBODY, Keep, Op
 from engine.microscope.books import Ledger, deeds_of
 from engine.microscope.broker import Broker
 from engine.microscope.clock import Clock, redis_of
@@ -14,6 +14,7 @@ from engine.microscope.database import Index, Shard
 from engine.microscope.done import Done
 from engine.microscope.keeping import Store
 from engine.microscope.names import Names, key_name, one_of
+from engine.microscope.sampling import Sampler
 from engine.microscope.shelves import MemoryShelf, RedisShelf, Shelf, UniqueShelf
 from engine.microscope.telemetry import Telemetry
 
@@ -91,7 +92,11 @@ class Parts:
         station = next(
             (s.name for s in self.script.program.stations.values() if index in s.stores), ""
         )
-        return Store(name, station, shelf=self._shelf(index, name, station), **values)
+        sampler = None
+        if values["bounded"] == Keep.SAMPLED:
+            sampler = Sampler(row["sample"].item(), row["samples"].item())
+        shelf = self._shelf(index, name, station)
+        return Store(name, station, shelf=shelf, sampler=sampler, **values)
 
     def _shelf(self, index: int, name: str, station: str) -> Shelf:
         """Return where a store's things lie."""

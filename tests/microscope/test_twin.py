@@ -55,8 +55,6 @@ def family(draw) -> Scenario:
     tree["edge"]["dns"]["failover"] = balancer["checks"]["on"] = False
     balancer["slow_start_seconds"] = 0
     tree["data"]["standby"]["outage_at_seconds"] = 0
-    if tree["cache"]["policy"] in {"random", "redis_lru", "redis_lfu"}:
-        tree["cache"]["policy"] = "lru"
     scenario = Scenario.model_validate(tree)
     try:
         scenario.program()
