@@ -57,6 +57,7 @@ class Program(Assembly):
         self.nodes: list[Node] = []
         self.node_of: list[int] = []  # of each step
         self.whats: list[str] = []  # of each step: what its draws are called
+        self.about: dict[int, str] = {}  # of some nodes: the dataset that is written there
         self.entries: list[tuple[int, str, str]] = []  # (row, from station, to station)
         self.reasons: dict[str, int] = dict(REASONS)
         self.journeys: list[str] = []

@@ -202,6 +202,7 @@ class Data(Layer):
             return
         station = program.station("data.primary", "Primary", "database", self.shards)
         with program.at(station, what):
+            program.about[program.node] = dataset
             shard = self.choose_shard(program, scenario, dataset)
             place = self._primaries(program), shard
             commit = functools.partial(self._commit, program, scenario, dataset)

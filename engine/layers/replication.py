@@ -164,6 +164,7 @@ class Quorum(Component):
         """Emit a write to all replicas of the key's shard, done when w of them have it."""
         data = scenario.data
         with program.at(self._station(program, data), what):
+            program.about[program.node] = dataset
             shard = data.choose_shard(program, scenario, dataset)
             self._ask(program, data, what, data.write_time, shard, self.w)
             committed(program)
