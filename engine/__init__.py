@@ -10,6 +10,7 @@ from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
 from engine.live import Frame, Live
+from engine.microscope import Entry, Microscope, uncovered
 from engine.postmortem import CancelledError, Postmortem, postmortem
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text
@@ -22,12 +23,14 @@ __version__ = "0.1.0"
 __all__ = [
     "LAYERS",
     "CancelledError",
+    "Entry",
     "Fault",
     "FaultInfo",
     "Frame",
     "Inspection",
     "Knob",
     "Live",
+    "Microscope",
     "Postmortem",
     "PresetInfo",
     "Remedy",
@@ -47,5 +50,6 @@ __all__ = [
     "read_text",
     "ready",
     "simulate",
+    "uncovered",
     "warm_up",
 ]

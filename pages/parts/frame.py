@@ -19,6 +19,7 @@ def navigation() -> Page:
             st.Page("pages/playground.py", title="Playground", default=True),
             st.Page("pages/live.py", title="Live"),
             st.Page("pages/traces.py", title="Traces"),
+            st.Page("pages/microscope.py", title="Microscope"),
             st.Page("pages/scenario.py", title="Scenario"),
         ],
         position="top",
