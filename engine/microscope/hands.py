@@ -11,7 +11,6 @@ from engine.microscope.crash import crash
 from engine.microscope.done import Done
 from engine.microscope.luck import Dist
 from engine.microscope.names import key_name
-from engine.microscope.script import Script
 
 if TYPE_CHECKING:
     from engine.microscope.microscope import Microscope
@@ -94,7 +93,7 @@ def split_shard(scope: Microscope) -> list[str]:
         for row in shard.rows(name, limit=-1)
     }
     scope.scenario = scope.scenario.change({"data.shards": len(parts.shards) + 1})
-    script = Script(scope.scenario, scope.scenario.program(), scope.seed)
+    script = scope.script_of(scope.scenario)
     scope.script = scene.journal.script = script
     parts.take_on(script)
     scene.take_on(script)

@@ -7,6 +7,7 @@ no `maxmemory`.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -49,11 +50,11 @@ class Store:
     def warm(self, ttl_seconds: float) -> None:
         """Begin with the most popular keys, their remaining lives spread evenly."""
         count = self.capacity
-        spread = scattered(np.arange(count)).astype(float) / 2.0**64
-        until = (ttl_seconds * spread).tolist()
+        spread = _spread(count)
         if self.bounded == Keep.STATIC:
-            until = [math.inf] * count
-        self.places = {key: until[key] for key in range(count - 1, -1, -1)}
+            self.places = dict.fromkeys(range(count - 1, -1, -1), math.inf)
+        else:
+            self.places = {key: ttl_seconds * spread[key] for key in range(count - 1, -1, -1)}
         self.unloaded = dict(self.places)
 
     def take_over(self, other: Store) -> None:
@@ -73,6 +74,12 @@ class Store:
         self.unloaded.clear()
         self.shelf.clear()
         return held
+
+
+@functools.lru_cache(maxsize=4)
+def _spread(count: int) -> tuple[float, ...]:
+    """Return how the remaining lives of warm keys are spread, between 0 and 1."""
+    return tuple((scattered(np.arange(count)).astype(float) / 2.0**64).tolist())
 
 
 def _place(step: Step, token: Token, scene: Scene) -> tuple[Store, int]:

@@ -43,15 +43,17 @@ class Microscope:
         if why:
             raise ScenarioError(f"the microscope does not know {why[0]}")
         self.scenario, self.seed, self.traffic = scenario, seed, traffic
-        self._first = scenario, Script(scenario, scenario.program(), seed)
-        self._moves: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-        self._written: list[tuple[int, int]] = []  # of each entry: after which move, which tick
+        self._first = scenario
+        self._scripts: dict[int, Script] = {}  # by number of shards
+        self._moves: list[tuple[str, tuple[Any, ...]]] = []  # an event, or what a hand did
+        self._marks: list[int] = []  # of each: how long the journal was then
         self._begin()
 
     def _begin(self) -> None:
         """Set everything up as it is at time 0."""
         self.clock = Clock()
-        self.scenario, self.script = self._first
+        self.scenario = self._first
+        self.script = self.script_of(self.scenario)
         self.parts = Parts(self.clock, self.script, self.seed)
         self.scene = Scene(
             self.clock, self.script, self.parts, Journal(self.script, self.parts.telemetry)
@@ -64,6 +66,13 @@ class Microscope:
             walk.add_users(self.scene, self.scenario.client.users)
         else:
             walk.plan(self.scene)
+
+    def script_of(self, scenario: Scenario) -> Script:
+        """Return what a scenario says, read once for each number of shards."""
+        shards = scenario.data.shards
+        if shards not in self._scripts:
+            self._scripts[shards] = Script(scenario, scenario.program(), self.seed)
+        return self._scripts[shards]
 
     # ------------------------------------------------------------ looking
 
@@ -162,23 +171,18 @@ class Microscope:
 
     def back(self) -> bool:
         """Go back by one entry of the journal, by replaying all before it; False at the start."""
-        count = len(self.journal) - 1
-        if count < 0:
+        if not self.journal:
             return False
-        moves = self._moves
-        self._moves, self._written = [], []
+        moves, marks = self._moves, self._marks
+        wanted = max((mark for mark in marks if mark < len(self.journal)), default=0)
+        left = marks.index(wanted) + 1 if wanted else 0
+        self._moves, self._marks = [], []
         self._begin()
-        for name, args, fields in moves:
-            if name == "tick":
-                for _ in range(args[0]):
-                    if len(self.journal) >= count:
-                        return True
-                    self._tick()
+        for name, args in moves[:left]:
+            if name == "_tick":
+                self._tick()
             else:
-                length = len(self.journal)
-                if length >= count and name != "_stand":
-                    return True
-                self._do(name, *args, **fields)
+                self._do(name, *args)
         return True
 
     # ------------------------------------------------------------ breaking
@@ -207,19 +211,18 @@ class Microscope:
 
     # ------------------------------------------------------------ replaying
 
-    def _do(self, name: str, *args: Any, **fields: Any) -> Any:
+    def _do(self, name: str, *args: Any) -> Any:
         """Make a move that can be made again."""
-        result = getattr(self, name)(*args, **fields)
-        self._moves.append((name, args, fields))
+        result = getattr(self, name)(*args)
+        self._moves.append((name, args))
+        self._marks.append(len(self.journal))
         return result
 
     def _tick(self) -> None:
         """Play one event."""
         self.clock.step()
-        if self._moves and self._moves[-1][0] == "tick":
-            self._moves[-1] = ("tick", (self._moves[-1][1][0] + 1,), {})
-        else:
-            self._moves.append(("tick", (1,), {}))
+        self._moves.append(("_tick", ()))
+        self._marks.append(len(self.journal))
 
     def _stand(self, seconds: float) -> None:
         """Let it be a time at which nothing happens."""

@@ -62,11 +62,14 @@ class RedisShelf(Shelf):
     def put(self, key: int, lives: float, value: str) -> Done:
         """SETEX, or PSETEX where its time to live is no whole number of seconds."""
         name, until = self.name(key), self.clock.now + lives
+        self.keys.add(name)
+        if lives == math.inf:
+            self.redis.execute_command("SET", name, value)
+            return Done(f"SET {name} {shown(value, 40)!r}", "OK", (f"{name} stays",))
         whole = lives == math.floor(lives)
         verb, time = ("SETEX", int(lives)) if whole else ("PSETEX", max(1, math.ceil(lives * 1e3)))
         answer = self.redis.execute_command(verb, name, time, value)
         live_until(self.redis, name, until)
-        self.keys.add(name)
         return Done(f"{verb} {name} {time} {shown(value, 40)!r}", "OK" if answer else "nil",
                     (f"{name} lives {lives:g} s",))  # fmt: skip
 
