@@ -87,9 +87,8 @@ function hear(view, data) {
   }
   const { bench } = view;
   if (was !== bench) bench.at = bench.moments.length - 1;
-  else if (more && answered && view.last === 'step') bench.at = bench.moments.length - more;
-  else if (more) bench.at = bench.moments.length - 1;
-  if (view.last === 'request' && answered && more) bench.at = bench.moments.length - more;
+  else if (more) bench.at = bench.moments.length - (answered && view.last !== 'run' ? more : 1);
+  if (answered || was !== bench) view.said = data.refused || data.told;
   view.root.dataset.heard = data.heard;
   show(view);
   if (answered && view.last === 'run' && data.busy && more && !data.refused) ask(view, { do: 'run' });
@@ -100,6 +99,7 @@ function hear(view, data) {
 
 function look(view, at) {
   const { bench } = view;
+  view.said = '';
   bench.at = Math.max(0, Math.min(bench.moments.length - 1, at));
   show(view);
 }
@@ -141,11 +141,10 @@ function show(view) {
   }
   showSteps(view);
   const back = bench.at < bench.moments.length - 1;
-  const said = data.refused || data.told;
-  view.words.textContent = said && !back ? said
-    : back ? 'You are looking back. Step goes on; anything else that you do here undoes what came after.' : '';
-  view.words.classList.toggle('refused', Boolean(data.refused) && !back);
-  view.clock.textContent = `⏱ ${clock(moment && back ? moment.time : data.now)}`;
+  view.words.textContent = view.said
+    || (back ? 'You are looking back. Step goes on; anything else that you do here undoes what came after.' : '');
+  view.words.classList.toggle('refused', Boolean(view.said && data.refused));
+  view.clock.textContent = clock(moment && back ? moment.time : data.now);
   showWorkers(view);
   controls(view);
 }
@@ -286,6 +285,7 @@ function rebuild(view, data) {
   follow();
   buildActions(view, data);
   view.panels.limits.replaceChildren(
+    ...(still.leftOut ? [element('p', { class: 'late', text: still.leftOut })] : []),
     element('p', { text: 'The microscope shows one request at a time with the Playground’s own random numbers: the same waits, hits and misses. It does not know:' }),
     element('ul', {}, ...still.notCovered.map((text) => element('li', { text }))));
   view.listed = null;

@@ -35,7 +35,8 @@ def bench() -> Bench | None:
     None if the microscope does not know all of the scenario: then the page has said so.
     Raises ScenarioError if the sliders make no sense together.
     """
-    scenario = state.base().scenario.change(state.changed())
+    whole = state.base().scenario.change(state.changed())
+    scenario, left_out = scopewords.simplified(whole)
     seed = int(st.session_state.get(state.SEED, state.FIRST_SEED))
     found: Bench | None = st.session_state.get(_BENCH)
     if found is None or found.made_of != (scenario.digest(), seed):
@@ -45,9 +46,9 @@ def bench() -> Bench | None:
             return None
         number = st.session_state.get(_COUNT, 0) + 1
         again = found is not None and found.begun
-        found = Bench(number, scenario, seed)
+        found = Bench(number, scenario, seed, left_out)
         if again:
-            found.told = "The system on the left has changed: the microscope begins anew with it."
+            found.told = f"The system on the left has changed: all begins anew. {found.told}"
         st.session_state[_COUNT], st.session_state[_BENCH] = number, found
     found.known = 0  # a page that is drawn anew has nothing yet
     return found

@@ -31,19 +31,24 @@ class Moment:
 class Bench:
     """A microscope, its moments, and what led to them."""
 
-    def __init__(self, number: int, scenario: Scenario, seed: int) -> None:
+    def __init__(
+        self, number: int, scenario: Scenario, seed: int, left_out: list[str] | None = None
+    ) -> None:
         self.scenario, self.seed = scenario, seed
+        self.left_out = left_out or []
         self.made_of = (scenario.digest(), seed)
         self.id = f"scope-{number}"
         self.scope = Microscope(scenario, seed)
         self.deeds: list[tuple[Any, ...]] = []  # what was done, in order: name and arguments
         self.moments: list[Moment] = []
-        self.stores: list[list[dict[str, Any]]] = []  # pictures of the stores, each other than the last
+        self.stores: list[
+            list[dict[str, Any]]
+        ] = []  # pictures of the stores, each other than the last
         self.read = 0  # entries of the journal that are moments already
         self.heard = 0  # the newest ask
         self.known = 0  # moments that the browser has
         self.epoch = 0  # how often moments were taken back
-        self.told = ""
+        self.told = scopewords.left_out(self.left_out)
         self.refused = ""
 
     @property
@@ -91,7 +96,12 @@ class Bench:
             self._deed("request", str(ask.get("journey")), key)
         elif kind == "advance":
             self._advance(float(ask.get("seconds") or 0))
-        elif kind == "kill_worker":
+        else:
+            self._break(str(kind), ask)
+
+    def _break(self, kind: str, ask: dict[str, Any]) -> None:
+        """Break something, and say what has come of it."""
+        if kind == "kill_worker":
             self._kill(str(ask.get("worker")))
         elif kind == "crash_cache":
             self.told = scopewords.cache_lost(self._deed("crash_cache"), self.scope)
@@ -170,6 +180,7 @@ class Bench:
         """Return what the browser does not have yet, and how things stand."""
         new = self.moments[self.known :]
         first = new[0].stores if new else len(self.stores)
+        stand = self.scope.state()
         return {
             "bench": self.id,
             "epoch": self.epoch,
@@ -182,8 +193,8 @@ class Bench:
             "busy": self.scope.busy,
             "told": self.told,
             "refused": self.refused,
-            "workers": scopetables.workers(self.scope.state()),
-            "shards": len(self.scope.state()["shards"]),
+            "workers": scopetables.workers(stand),
+            "shards": len(stand["shards"]),
             "still": self.still,
         }
 
@@ -219,5 +230,6 @@ class Bench:
             "kinds": list(self.scope.state()["queues"]),
             "cache": self.scenario.cache.enabled,
             "data": self.scenario.data.enabled,
+            "leftOut": scopewords.left_out(self.left_out),
             "notCovered": scopewords.not_covered(),
         }

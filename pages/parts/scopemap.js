@@ -109,7 +109,7 @@ function lightMap(map, moments, at) {
   if (here) {
     for (let each = at; each >= 0; each -= 1) {
       const { request, station, who } = moments[each];
-      if (request === here.request && who === here.who && map.places.has(station)) {
+      if (request === here.request && (who === here.who || who.startsWith('request')) && map.places.has(station)) {
         if (been[0] !== station) been.unshift(station);
       }
     }

@@ -42,7 +42,7 @@ function showMoment(panel, moment) {
   }
   const head = element('h3', {}, element('span', { class: `glyph${moment.warned ? ' warned' : ''}`, text: moment.glyph }), moment.head);
   panel.append(
-    element('div', { class: 'where', text: `${clock(moment.time)} · ${moment.title} · ${moment.who}` }),
+    element('div', { class: 'where', text: `after ${clock(moment.time)} · ${moment.title} · ${moment.who}` }),
     head,
   );
   if (moment.why) panel.append(element('p', { class: 'why', text: moment.why }));

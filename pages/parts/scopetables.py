@@ -38,7 +38,8 @@ def keys(state: dict[str, Any]) -> set[str]:
 
 def workers(state: dict[str, Any]) -> list[str]:
     """Return who has a message in hand."""
-    return sorted({row["owner"] for queue in state["queues"].values() for row in queue["pending"]})
+    owners = [row["owner"] for queue in state["queues"].values() for row in queue["pending"]]
+    return list(dict.fromkeys(owners))
 
 
 def _table(
@@ -105,9 +106,15 @@ def _rows(state: dict[str, Any]) -> dict[str, Any]:
                 text += f", {row['views']} views" if row["views"] else ""
                 missing = [n for n, behind in late if f"{dataset} {row['id']}" in behind]
                 place = [str(shard["shard"] + 1)] if many else []
-                rows.append([*place, f"{dataset} {row['name']}", text, _copies(late, missing)])
+                rows.append([*place, _row_name(dataset, row), text, _copies(late, missing)])
     columns = [*(["shard"] if many else []), "row", "primary has", "replicas"]
     return _table("Database (SQLite)", "no row was touched yet", columns, rows)
+
+
+def _row_name(dataset: str, row: dict[str, Any]) -> str:
+    """Return what a row is called: "order 7" says enough, "iPhone 15" could be anything."""
+    name = str(row["name"])
+    return name if name.endswith(f" {row['id']}") else f"{name} ({dataset}, id {row['id']})"
 
 
 def _copies(replicas: list[tuple[int, set[str]]], missing: list[int]) -> Any:

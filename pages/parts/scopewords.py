@@ -121,7 +121,7 @@ def _store(name: str, entry: Entry) -> str:
 def _hit(found: re.Match[str], entry: Entry, _: Scenario) -> Told:
     store = _store(found[1], entry)
     if entry.station == "edge.dns":
-        return Told("The address is remembered", "Nobody has to be asked where the shop is.", "✓")
+        return Told("Address known: a DNS hit", "Nobody has to be asked where the shop is.", "✓")
     if store == "list of what is done":
         return Told(
             "This was done before: it is not done again",
@@ -139,7 +139,7 @@ def _miss(found: re.Match[str], entry: Entry, _: Scenario) -> Told:
     store = _store(found[1], entry)
     if entry.station == "edge.dns":
         return Told(
-            "The address is not remembered: a miss", "The name server has to be asked first.", "✕"
+            "Address unknown: a DNS miss", "The name server has to be asked where the shop is.", "✕"
         )
     if store == "list of what is done":
         return Told("This was not done before", "No such idempotency key yet, so go on.", "·")
@@ -153,7 +153,7 @@ def _miss(found: re.Match[str], entry: Entry, _: Scenario) -> Told:
 def _kept(found: re.Match[str], entry: Entry, _: Scenario) -> Told:
     time = lasting(float(found[2]))
     if entry.station == "edge.dns":
-        return Told(f"The address is remembered for {time}", "The next one need not ask again.", "+")
+        return Told(f"Address kept for {time}", "The same resolver need not ask again.", "+")
     if _store(found[1], entry) == "list of what is done":
         return Told("Noted: this is done", "Whoever comes with the same key will be told so.", "+")
     return Told(
@@ -181,10 +181,11 @@ def _picked(found: re.Match[str], entry: Entry, _: Scenario) -> Told:
 
 
 def _hop(found: re.Match[str], entry: Entry, _: Scenario) -> Told:
-    asks = {"get": "to ask for a key", "set": "to store a key", "del": "to delete a key"}
+    asks = {"get": "ask for a key", "set": "store a key", "del": "delete a key"}
     what = (found[1] or "").strip()
-    more = f" {asks[what]}" if what in asks else f" to {what}" if what else ""
-    return Told(f"Through the network to {entry.title}{more}", "", "→")
+    why = f"Over the network to {entry.title}"
+    why += f", to {asks.get(what, what)}." if what else "."
+    return Told(f"To {entry.title}", why, "→")
 
 
 def _work(_: re.Match[str], entry: Entry, __: Scenario) -> Told:
@@ -195,7 +196,7 @@ def _work(_: re.Match[str], entry: Entry, __: Scenario) -> Told:
             " acknowledged yet: if the worker died now, it would be done again.",
             "●",
         )
-    return Told(f"{entry.title} has worked on it", "Time on one of its processor cores.", "●")
+    return Told(f"{entry.title} works on it", "Time on one of its processor cores.", "●")
 
 
 def _fixed(
@@ -216,8 +217,8 @@ def _message(_: re.Match[str], entry: Entry, __: Scenario) -> Told:
     assert found
     if found[2] == "again":
         return Told(
-            f"{found[1]} gets the message, once more",
-            "Nobody had acknowledged it, so it is delivered again: at least once, not exactly once.",
+            f"{found[1]} gets it once more",
+            "Nobody had acknowledged it, so it is delivered again: “at least once”.",
             "↻",
         )
     return Told(
@@ -236,16 +237,28 @@ _RULES: list[tuple[str, Callable[[re.Match[str], Entry, Scenario], Told]]] = [
     (r"(.+) picks (.+) of (\d+)", _picked),
     (r"((?:get|set|del|read|write|search|count) )?hop", _hop),
     (r"cpu|work", _work),
-    (r"lookup", _fixed("The name server answers with the address", "", "→")),
-    (r"request", _fixed("The request has come through the network", "", "→")),
-    (r"to the origin", _fixed("On to the shop's own data centre", "", "→")),
-    (r"forward", _fixed("The load balancer takes the request", "", "→")),
-    (r"get|set|del", _fixed("The cache's turn has come", "It does one command at a time.", "●")),
-    (r"publish", _fixed("The queue has taken the message safely", "", "→")),
-    (r"answer", _fixed("The answer goes back to the customer", "", "←")),
+    (r"lookup", _fixed("The name server answers", "It knows the address of the shop.", "→")),
+    (
+        r"request",
+        _fixed("The request arrives", "It came over the internet: half a round trip.", "→"),
+    ),
+    (r"to the origin", _fixed("On to the shop's data centre", "", "→")),
+    (r"forward", _fixed("{title} takes the request", "", "→")),
+    (r"get|set|del", _fixed("The cache's turn has come", "It does one command at a time.", "·")),
+    (
+        r"publish",
+        _fixed(
+            "The queue is ready for the order", "It answers when a message is safely written.", "→"
+        ),
+    ),
+    (r"answer", _fixed("The answer goes back", "Over the internet to the customer.", "←")),
     (
         r"answered after ([\d.]+) ms",
-        _fixed("The customer has the answer, after {1} ms", "That is this request's latency.", "✓"),
+        _fixed(
+            "Answered after {1} ms",
+            "That is this request's latency: how long the customer waited.",
+            "✓",
+        ),
     ),
     (
         r"the index answers",
@@ -286,12 +299,12 @@ _RULES: list[tuple[str, Callable[[re.Match[str], Entry, Scenario], Told]]] = [
     ),
     (
         r"a message for (.+)",
-        _fixed("A message for {1} stands in the queue", "A worker will do it later.", "+"),
+        _fixed("A message for {1}", "It stands in the queue now; a worker does it later.", "+"),
     ),
     (r"(.+) gets the message (.+)", _message),
     (
         r"done: the message is acknowledged",
-        _fixed("Acknowledged: the message is gone for good", "", "✓"),
+        _fixed("Acknowledged", "The message is done and leaves the queue for good.", "✓"),
     ),
     (
         r"(.+): it stays pending and comes again in (\d+) ms",
@@ -307,7 +320,9 @@ _RULES: list[tuple[str, Callable[[re.Match[str], Entry, Scenario], Told]]] = [
     ),
     (
         r"(.+): done",
-        _fixed("{title}: it has happened in the world", "A row says so: charged, reserved, sent.", "●"),
+        _fixed(
+            "{title}: it has happened in the world", "A row says so: charged, reserved, sent.", "●"
+        ),
     ),
     (
         r"waits in line at (.+), place (\d+)",
@@ -351,13 +366,7 @@ def killed(worker: str, messages: int) -> str:
 
 def cache_lost(lost: dict[str, dict[str, int]], scope: Microscope) -> str:
     """Say what a crash of the cache has lost, and what it has not."""
-    orders = sum(
-        row["version"] > 1
-        for shard in scope.state()["shards"]
-        for name, rows in shard["rows"].items()
-        if name == "orders"
-        for row in rows
-    )
+    orders = sum(len(shard["rows"].get("orders", ())) for shard in scope.state()["shards"])
     counts = [f"{key} ({count})" for each in lost.values() for key, count in each.items()]
     text = "The cache is empty: the next ones to ask will all miss."
     if counts:
@@ -365,9 +374,8 @@ def cache_lost(lost: dict[str, dict[str, int]], scope: Microscope) -> str:
     else:
         text += " The write buffer was empty, so no count is lost."
     if orders:
-        text += f" No order is lost: all {orders} are in the database." if orders > 1 else (
-            " The order is not lost: it is in the database."
-        )
+        text += " No order is lost: "
+        text += "it is in the database." if orders == 1 else f"all {orders} are in the database."
     return text
 
 
@@ -393,16 +401,15 @@ def journeys(scenario: Scenario) -> list[dict[str, Any]]:
     """Return the journeys, and what each is about at first; the shop's story comes first."""
     found = []
     for name, journey in scenario.journeys.items():
-        about = any(
-            kind == "dataset" for _, step in journey.walk() for kind, _ in step.names()
-        )
+        about = any(kind == "dataset" for _, step in journey.walk() for kind, _ in step.names())
         found.append(
             {
                 "name": name,
                 "title": journey.title or name,
                 "keyed": about,
-                "about": STORY.get(name, "") if {"products", "searches"} & set(scenario.datasets)
-                and about else "",
+                "about": STORY.get(name, "")
+                if {"products", "searches"} & set(scenario.datasets) and about
+                else "",
             }
         )
     order = {name: place for place, name in enumerate(STORY)}
@@ -411,7 +418,55 @@ def journeys(scenario: Scenario) -> list[dict[str, Any]]:
 
 def not_covered() -> list[str]:
     """Return what the microscope does not know."""
-    return [sentence(words.plain(text)).replace("\\", "") for text in Microscope.not_covered.values()]
+    return [sentence(text) for text in Microscope.not_covered.values()]
+
+
+def simplified(scenario: Scenario) -> tuple[Scenario, list[str]]:
+    """Return a scenario without what the microscope does not know, and what was left out.
+
+    What cannot be left out stays in, and the microscope refuses it.
+    """
+    found = uncovered(scenario)
+    if not found:
+        return scenario, []
+    paths = [each.partition(":")[0] for each in found]
+    plain = scenario
+    if "faults" in paths:
+        plain = plain.model_copy(
+            update={"faults": (), "changes": (), "chaos": type(scenario.chaos)()}
+        )
+    plain = plain.change(
+        {path: value for each in paths for path, value in _WITHOUT.get(each, {}).items()}
+    )
+    still = set(uncovered(plain))
+    left = [each.partition(": ")[2] for each in found if each not in still]
+    return plain, left
+
+
+_WITHOUT: dict[str, dict[str, Any]] = {
+    "client.pattern": {"client.pattern.shape": "constant"},
+    "client.offline": {"client.offline.share": 0.0},
+    "edge.dns.failover": {"edge.dns.failover": False},
+    "edge.balancer.checks": {"edge.balancer.checks.on": False},
+    "edge.balancer.slow_start_seconds": {"edge.balancer.slow_start_seconds": 0.0},
+    "application.pauses": {"application.pauses.every_seconds": None},
+    "application.mtbf_seconds": {"application.mtbf_seconds": None},
+    "application.deploy": {"application.deploy.at_seconds": None},
+    "application.autoscaler": {"application.autoscaler.on": False},
+    "asynchronous.autoscaler": {"asynchronous.autoscaler.on": False},
+    "asynchronous.rebalance": {"asynchronous.rebalance.at_seconds": 0.0},
+    "cache.policy": {"cache.policy": "lru"},
+    "cache.flush_at_seconds": {"cache.flush_at_seconds": None},
+    "data.failover": {"data.failover.on": False},
+    "data.standby.outage_at_seconds": {"data.standby.outage_at_seconds": 0.0},
+    "data.backup": {"data.backup.on": False},
+}
+"""What to turn so that a scenario is one that the microscope knows."""
+
+
+def left_out(what: list[str]) -> str:
+    """Say what a scenario is looked at without."""
+    return f"Left out, as the microscope does not know it: {'; '.join(what)}." if what else ""
 
 
 def missing(scenario: Scenario) -> str:
