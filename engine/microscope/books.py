@@ -76,9 +76,7 @@ def check(step: Step, token: Token, scene: Scene) -> int:
         ledger.stale += scene.now - ledger.last(key) < lag
         return Verdict.NEXT
     shard = parts.shards[parts.shard_of(dataset, key)]
-    row, stale, done = shard.select_replica(
-        replica, dataset, key, shard.horizon(scene.now, lag)
-    )
+    row, stale, done = shard.select_replica(replica, dataset, key, shard.horizon(scene.now, lag))
     ledger.stale += stale
     parts.read(token, row)
     metric = parts.telemetry.count(parts.telemetry.queries, database="replica", kind="select")

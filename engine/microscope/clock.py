@@ -28,6 +28,7 @@ class Clock(simpy.Environment):
     def at(self, due: float, event: simpy.Event, priority: int = NORMAL) -> None:
         """Let an event happen at a moment, behind all that was put there before it."""
         event._ok, event._value = True, None  # noqa: SLF001  (as SimPy's own Timeout does)
+        self._queue: list[Any]
         heappush(self._queue, (due, priority, next(self._eid), event))
 
     def call(self, due: float, act: Callable[[], None], priority: int = NORMAL) -> None:
@@ -65,7 +66,7 @@ class _Keys(Database):
         super().__init__(lock)
 
     @property
-    def time(self) -> float:  # type: ignore[override]
+    def time(self) -> float:
         """Simulated seconds."""
         return float(self.clock.now)
 
@@ -97,7 +98,7 @@ class _Bases(dict[int, Database]):
 def redis_of(clock: Clock) -> fakeredis.FakeRedis:
     """Return a Redis of its own, in memory, whose keys expire by a clock."""
     server = fakeredis.FakeServer()
-    server.dbs = _Bases(server.lock, clock)  # type: ignore[assignment]
+    server.dbs = _Bases(server.lock, clock)
     return fakeredis.FakeRedis(server=server, decode_responses=True)
 
 

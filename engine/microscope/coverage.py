@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.kernel.tables import Keep, Op
+from engine.kernel.tables import Op
 from engine.microscope.walk import RULES
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ NOT_COVERED = {
     "application.autoscaler": "autoscaling of services",
     "asynchronous.autoscaler": "autoscaling of workers",
     "asynchronous.rebalance": "rebalances of consumer groups",
-    "cache.policy": "eviction by samples: random, redis_lru, redis_lfu",
     "cache.warm_up": "caches that are warmed up after a crash",
     "cache.flush_at_seconds": "a crash of the cache at a set time: crash it by hand",
     "data.failover": "failover by a controller: promote a replica by hand",
@@ -40,11 +39,8 @@ def uncovered(scenario: Scenario) -> list[str]:
     """Return what of a scenario the microscope does not know; empty: it can be played."""
     found = [f"{path}: {NOT_COVERED[path]}" for path in _switched_on(scenario)]
     program = scenario.program()
-    for step in program._steps:  # noqa: SLF001
-        if step["op"] not in RULES:
-            found.append(f"the mechanism {Op(int(step['op'])).name}")
-    if any(row[8] == Keep.SAMPLED for row in program._rows["stores"]):  # noqa: SLF001
-        found.append(f"cache.policy: {NOT_COVERED['cache.policy']}")
+    mechanisms = {Op(program.op_of(row)) for row in range(program.here)}
+    found += [f"the mechanism {op.name}" for op in sorted(mechanisms) if op not in RULES]
     return found
 
 

@@ -80,9 +80,9 @@ class Shard:
             return
         self.seen.add((dataset, key))
         row = (key, title_of(dataset, key), *values)
-        self.primary.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?)", row)  # noqa: S608
+        self.primary.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?)", row)
         for base in self.replicas:
-            base.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?, 0)", row)  # noqa: S608
+            base.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?, 0)", row)
 
     # ------------------------------------------------------------ writing
 
@@ -93,9 +93,10 @@ class Shard:
         self.seed(dataset, key)
         name = quoted(dataset)
         change = "views = views + ?" if views else "version = version + ?"
-        self.primary.execute(f"UPDATE {name} SET {change} WHERE id = ?", (views or 1, key))  # noqa: S608
+        self.primary.execute(f"UPDATE {name} SET {change} WHERE id = ?", (views or 1, key))
         row = self.primary.execute(
-            f"SELECT {COLUMNS} FROM {name} WHERE id = ?", (key,)  # noqa: S608
+            f"SELECT {COLUMNS} FROM {name} WHERE id = ?",
+            (key,),
         ).fetchone()
         self.unshipped[dataset, key] = row[2], row[3]
         text = f"UPDATE {dataset} SET {change.replace('?', str(views or 1))} WHERE id = {key}"
@@ -105,7 +106,7 @@ class Shard:
         """Write a row that was not there before."""
         self.seen.add((dataset, key))
         row = (key, title_of(dataset, key), 1, 0)
-        self.primary.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?)", row)  # noqa: S608
+        self.primary.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?)", row)
         self.unshipped[dataset, key] = 1, 0
         text = f"INSERT INTO {dataset} (id) VALUES ({key})"
         return Done(text, "INSERT 0 1", (f"{dataset} {key}: {row_text(row)}",))
@@ -119,7 +120,7 @@ class Shard:
         self.log.append(change)
         row = (key, title_of(dataset, key), *values, change.lsn)
         for base in self.replicas:
-            base.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?, ?)", row)  # noqa: S608
+            base.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?, ?)", row)
         return change
 
     # ------------------------------------------------------------ reading
@@ -128,7 +129,8 @@ class Shard:
         """Read a row on the primary."""
         self.seed(dataset, key)
         row = self.primary.execute(
-            f"SELECT {COLUMNS} FROM {quoted(dataset)} WHERE id = ?", (key,)  # noqa: S608
+            f"SELECT {COLUMNS} FROM {quoted(dataset)} WHERE id = ?",
+            (key,),
         ).fetchone()
         return row, Done(f"SELECT * FROM {dataset}@primary WHERE id = {key}", row_text(row))
 
@@ -142,18 +144,22 @@ class Shard:
     def select_replica(
         self, replica: int, dataset: str, key: int, horizon: int
     ) -> tuple[Any, bool, Done]:
-        """Read a row on a replica that has applied the log so far; also: is it stale?"""
+        """Read a row on a replica that has applied the log so far, and tell if that is stale."""
         self.seed(dataset, key)
         self.applied[replica] = max(self.applied[replica], horizon)
         name = quoted(dataset)
         sql = (
-            f"SELECT {COLUMNS}, lsn FROM {name} WHERE id = ? AND lsn <= ?"  # noqa: S608
-            " ORDER BY lsn DESC LIMIT 1"
+            f"SELECT {COLUMNS}, lsn FROM {name} WHERE id = ? AND lsn <= ? ORDER BY lsn DESC LIMIT 1"
         )
         row = self.replicas[replica].execute(sql, (key, horizon)).fetchone()
-        (latest,) = self.replicas[replica].execute(
-            f"SELECT max(lsn) FROM {name} WHERE id = ?", (key,)  # noqa: S608
-        ).fetchone()
+        (latest,) = (
+            self.replicas[replica]
+            .execute(
+                f"SELECT max(lsn) FROM {name} WHERE id = ?",
+                (key,),
+            )
+            .fetchone()
+        )
         stale = latest is not None and (row is None or latest > row[4])
         text = f"SELECT * FROM {dataset}@replica{replica + 1} WHERE id = {key}"
         answer = row_text(row) + (", stale" if stale else "")
@@ -170,15 +176,15 @@ class Shard:
         primary = self._tables()
         for name in map(quoted, self.datasets):
             rows = self.replicas[replica].execute(
-                f"SELECT {COLUMNS}, max(lsn) FROM {name} WHERE lsn <= ? GROUP BY id",  # noqa: S608
+                f"SELECT {COLUMNS}, max(lsn) FROM {name} WHERE lsn <= ? GROUP BY id",
                 (horizon,),
             )
             primary.executemany(
-                f"INSERT INTO {name} VALUES (?, ?, ?, ?)",  # noqa: S608
+                f"INSERT INTO {name} VALUES (?, ?, ?, ?)",
                 [row[:4] for row in rows],
             )
             for base in self.replicas:
-                base.execute(f"DELETE FROM {name} WHERE lsn > ?", (horizon,))  # noqa: S608
+                base.execute(f"DELETE FROM {name} WHERE lsn > ?", (horizon,))
         self.primary = primary
         del self.log[horizon:]
         self.seen = {
@@ -190,13 +196,14 @@ class Shard:
         """Hand a row over to another shard, primary and replicas."""
         name = quoted(dataset)
         row = self.primary.execute(
-            f"SELECT {COLUMNS} FROM {name} WHERE id = ?", (key,)  # noqa: S608
+            f"SELECT {COLUMNS} FROM {name} WHERE id = ?",
+            (key,),
         ).fetchone()
-        other.primary.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?)", row)  # noqa: S608
+        other.primary.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?)", row)
         for base in other.replicas:
-            base.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?, 0)", row)  # noqa: S608
+            base.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?, 0)", row)
         for base in (self.primary, *self.replicas):
-            base.execute(f"DELETE FROM {name} WHERE id = ?", (key,))  # noqa: S608
+            base.execute(f"DELETE FROM {name} WHERE id = ?", (key,))
         self.seen.discard((dataset, key))
         other.seen.add((dataset, key))
 
@@ -205,7 +212,8 @@ class Shard:
     def rows(self, dataset: str, limit: int = 20) -> list[dict[str, Any]]:
         """Return rows that somebody has read or written, as the primary has them."""
         found = self.primary.execute(
-            f"SELECT {COLUMNS} FROM {quoted(dataset)} ORDER BY id LIMIT ?", (limit,)  # noqa: S608
+            f"SELECT {COLUMNS} FROM {quoted(dataset)} ORDER BY id LIMIT ?",
+            (limit,),
         ).fetchall()
         return [dict(zip(COLUMNS.split(", "), row, strict=True)) for row in found]
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from engine.hashing import scattered
 from engine.kernel.tables import Keep, Verdict
-from engine.microscope.luck import mix, uniform
+from engine.microscope.luck import MASK, mix, uniform
+from engine.microscope.sampling import Sampler
 
 if TYPE_CHECKING:
     from engine.microscope.scene import Scene, Token
@@ -38,6 +39,7 @@ class Store:
     sliding: int
     early: float
     shelf: Shelf
+    sampler: Sampler | None
     places: dict[int, float] = field(default_factory=dict)  # key -> until when
     unloaded: dict[int, float] = field(default_factory=dict)  # warm, and not asked for yet
     gets: int = 0
@@ -56,10 +58,12 @@ class Store:
         else:
             self.places = {key: ttl_seconds * spread[key] for key in range(count - 1, -1, -1)}
         self.unloaded = dict(self.places)
+        if self.sampler is not None:
+            self.sampler.fill(count)
 
     def take_over(self, other: Store) -> None:
         """Go on with what another store of this name keeps."""
-        for name in ("shelf", "places", "unloaded", "gets", "hits", "expired", "evicted",
+        for name in ("shelf", "sampler", "places", "unloaded", "gets", "hits", "expired", "evicted",
                      "refreshed", "drops"):  # fmt: skip
             setattr(self, name, getattr(other, name))
 
@@ -73,6 +77,8 @@ class Store:
         self.places.clear()
         self.unloaded.clear()
         self.shelf.clear()
+        if self.sampler is not None:
+            self.sampler.clear()
         return held
 
 
@@ -122,6 +128,9 @@ def _refreshes(step: Step, store: Store, key: int, token: Token, scene: Scene) -
 
 def _on_hit(step: Step, store: Store, key: int, token: Token, scene: Scene) -> None:
     store.hits += 1
+    if store.sampler is not None:
+        u = uniform(token.root, (step.label + 1) & MASK, token.visit)
+        store.sampler.touch(key, u, scene.now)
     if store.sliding:
         lives = scene.draw(store.ttl, token, step.label)
         done = store.shelf.renew(key, lives)
@@ -144,6 +153,8 @@ def put(step: Step, token: Token, scene: Scene) -> int:
             return Verdict.NEXT
         while store.bounded != Keep.ALL and len(store.places) >= store.capacity:
             _evict(step, store, token, scene)
+        if store.sampler is not None:
+            store.sampler.move_in(key, scene.now)
     elif store.bounded == Keep.RECENT:
         store.touch(key)
     store.places[key] = scene.now + lives
@@ -153,8 +164,11 @@ def put(step: Step, token: Token, scene: Scene) -> int:
 
 
 def _evict(step: Step, store: Store, token: Token, scene: Scene) -> None:
-    """Let the oldest go: by last use, or by age."""
-    victim = next(iter(store.places))
+    """Let the oldest go, by last use or by age; or the worst of a sample."""
+    if store.sampler is None:
+        victim = next(iter(store.places))
+    else:
+        victim = store.sampler.victim(token.root, step.label, token.visit, scene.now)
     del store.places[victim]
     store.unloaded.pop(victim, None)
     done = store.shelf.drop(victim)
@@ -169,5 +183,7 @@ def drop(step: Step, token: Token, scene: Scene) -> int:
     if key in store.places:
         del store.places[key]
         store.drops += 1
+        if store.sampler is not None:
+            store.sampler.move_out(key)
     scene.journal.say(scene, token, step, f"{store.name}: forgotten", done)
     return Verdict.NEXT

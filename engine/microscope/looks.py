@@ -33,7 +33,8 @@ def state(scene: Scene) -> dict[str, Any]:
 
 def _redis(scene: Scene) -> list[dict[str, Any]]:
     """Return the keys of the cache's Redis with what they have left to live, seconds."""
-    redis, found = scene.parts.cache, []
+    redis: Any = scene.parts.cache
+    found = []
     for name in sorted(redis.execute_command("KEYS", "*")):
         kind = redis.execute_command("TYPE", name)
         left = redis.execute_command("PTTL", name)

@@ -185,7 +185,7 @@ class Microscope:
                 self._do(name, *args)
         return True
 
-    # ------------------------------------------------------------ breaking
+    # ------------------------------------------------------------ what can break
 
     def kill_worker(self, kind: str, index: int) -> int:
         """Kill the `index`-th worker of a kind, from 0 on; it is started anew at once.
@@ -209,7 +209,7 @@ class Microscope:
     def _hand(self, name: str, *args: Any) -> Any:
         return getattr(hands, name)(self, *args)
 
-    # ------------------------------------------------------------ replaying
+    # ------------------------------------------------------------ moves
 
     def _do(self, name: str, *args: Any) -> Any:
         """Make a move that can be made again."""

@@ -27,7 +27,7 @@ def one_of(dataset: str) -> str:
     for ending in ("ches", "shes", "sses", "xes"):
         if dataset.endswith(ending):
             return dataset[:-2]
-    return dataset[:-1] if dataset.endswith("s") else dataset
+    return dataset.removesuffix("s")
 
 
 def title_of(dataset: str, key: int) -> str:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from engine.kernel.tables import NOBODY, Op
+from engine.kernel.tables import NOBODY, Keep, Op
 from engine.microscope.books import Ledger, deeds_of
 from engine.microscope.broker import Broker
 from engine.microscope.clock import Clock, redis_of
@@ -14,6 +14,7 @@ from engine.microscope.database import Index, Shard
 from engine.microscope.done import Done
 from engine.microscope.keeping import Store
 from engine.microscope.names import Names, key_name, one_of
+from engine.microscope.sampling import Sampler
 from engine.microscope.shelves import MemoryShelf, RedisShelf, Shelf, UniqueShelf
 from engine.microscope.telemetry import Telemetry
 
@@ -57,7 +58,8 @@ class Parts:
         }
         self.acting = _acting(script.steps)
         marked = {ledger.name: ledger for ledger in self.ledgers}
-        names = [script.ledgers_named.get(i, f"ledger {i}") for i in range(len(script.world.ledgers))]
+        count = len(script.world.ledgers)
+        names = [script.ledgers_named.get(index, f"ledger {index}") for index in range(count)]
         self.ledgers = [marked.get(name) or Ledger(name) for name in names]
         kept = {store.name: store for store in self.stores}
         self.stores = [self._store(index) for index in range(len(script.world.stores))]
@@ -90,7 +92,11 @@ class Parts:
         station = next(
             (s.name for s in self.script.program.stations.values() if index in s.stores), ""
         )
-        return Store(name, station, shelf=self._shelf(index, name, station), **values)
+        sampler = None
+        if values["bounded"] == Keep.SAMPLED:
+            sampler = Sampler(row["sample"].item(), row["samples"].item())
+        shelf = self._shelf(index, name, station)
+        return Store(name, station, shelf=shelf, sampler=sampler, **values)
 
     def _shelf(self, index: int, name: str, station: str) -> Shelf:
         """Return where a store's things lie."""
@@ -172,11 +178,10 @@ def _acting(steps: list[Step]) -> frozenset[int]:
     skips = {step.station for step in steps if step.op == Op.GET and step.what == "seen"}
     counts = {step.station for step in steps if step.op == Op.GET and step.what == "done"}
     for step in steps:
-        if step.op == Op.PUT and step.what == "keep" and step.station in skips:
-            found.add(step.row)
-        elif step.op == Op.GET and step.what == "done" and step.station not in skips:
-            found.add(step.row)
-        elif step.op == Op.ACK and step.station not in counts and step.operation == "process":
+        kept = step.op == Op.PUT and step.what == "keep" and step.station in skips
+        counted = step.op == Op.GET and step.what == "done" and step.station not in skips
+        neither = step.station not in counts and step.operation == "process"
+        if kept or counted or (step.op == Op.ACK and neither):
             found.add(step.row)
     return frozenset(found)
 
@@ -201,8 +206,9 @@ class Buffer:
     def held(self, dataset: str) -> dict[int, int]:
         """Return what is not flushed yet: counts by key."""
         found = self.redis.execute_command("HGETALL", self.name(dataset))
-        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-        return {int(key): int(count) for key, count in pairs}
+        if not isinstance(found, dict):  # as the wire has it
+            found = dict(zip(found[::2], found[1::2], strict=True))
+        return {int(key): int(count) for key, count in found.items()}
 
     def take(self, dataset: str) -> tuple[list[tuple[int, int]], Done]:
         """Take all that was counted out of the hash."""
@@ -235,8 +241,8 @@ class Effects:
         self.base.execute("INSERT INTO effects VALUES (?, ?, ?)", (kind, request, now))
         times = self.count(kind, request)
         text = f"INSERT INTO {kind} (request) VALUES ({request})"
-        return Done(text, "INSERT 0 1", (f"{kind} of request {request}: done {times} times"
-                                         if times > 1 else f"{kind} of request {request}: done",))  # fmt: skip
+        often = f"done {times} times" if times > 1 else "done"
+        return Done(text, "INSERT 0 1", (f"{kind} of request {request}: {often}",))
 
     def count(self, kind: str, request: int) -> int:
         """Return how often something was done for a request."""

@@ -204,9 +204,7 @@ def _eject(index: int, step: Step, scene: Scene) -> None:
     """Eject a server unless too many are already; the first may always go."""
     peer, now = scene.peers[index], scene.now
     peer.in_a_row = 0
-    out = sum(
-        scene.peers[other].until > now for other in range(step.site, step.site + step.jump)
-    )
+    out = sum(scene.peers[other].until > now for other in range(step.site, step.site + step.jump))
     if peer.until > now or (out > 0 and out + 1 > peer.most * step.jump):
         return
     peer.times += 1

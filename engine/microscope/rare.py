@@ -55,7 +55,7 @@ def credit(step: Step, token: Token, scene: Scene) -> int:
     return Verdict.NEXT
 
 
-# ---------------------------------------------------------------- breakers
+# ---------------------------------------------------------------- circuit breakers
 
 
 def pass_breaker(step: Step, token: Token, scene: Scene) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.microscope.clock import Clock
     from engine.microscope.journal import Journal
     from engine.microscope.parts import Parts
-    from engine.microscope.script import Script, Step
+    from engine.microscope.script import Script
 
 
 UNSET = -7  # of a register that nobody has written yet
@@ -306,9 +306,7 @@ class Scene:
             for rate, burst, window, level, *_ in world.limits.tolist()
         ]
         self.breakers = [
-            Breaker(
-                row["failures"].item(), row["probes"].item(), row["rest"].item()
-            )
+            Breaker(row["failures"].item(), row["probes"].item(), row["rest"].item())
             for row in world.breakers
         ]
         self.processors = [
@@ -380,4 +378,3 @@ class Scene:
     def base(self, request: int) -> int:
         """Return the random base of a request."""
         return base_of(self.script.seed, request)
-

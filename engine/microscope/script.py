@@ -112,7 +112,7 @@ class Script:
         return path
 
     def _stores_named(self) -> dict[int, str]:
-        """Return what stores are called: `cache products`, `near products front` …"""
+        """Return what stores are called, such as `cache products` or `edge.cdn`."""
         found: dict[int, str] = {}
         for name, index in self.named.items():
             prefix = name.split(" ", maxsplit=1)[0]

@@ -120,4 +120,5 @@ class Telemetry:
 
     def openmetrics(self) -> str:
         """Return all metrics as OpenMetrics text."""
-        return generate_latest(self.registry).decode()
+        text: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
+        return text.decode()

@@ -18,6 +18,10 @@ from engine.microscope.script import Step
 if TYPE_CHECKING:
     from engine.microscope.script import Retry
 
+INHERITED = (
+    "key", "visit", "user", "journey", "source", "parent", "ticket", "bound", "channel",
+    "partition", "worker", "delivery", "entry", "orphan", "leaves", "began", "step",
+)  # fmt: skip
 NO_JITTER, FULL_JITTER, EQUAL_JITTER, DECORRELATED = 0, 1, 2, 3
 
 
@@ -175,8 +179,7 @@ def _give_up(scope: Scope, scene: Scene) -> Token:
     disarm(scope, scene)
     policy = scene.script.retries[scene.steps[scope.step].jump]
     heir = scene.fresh(token.request, token.root, token.born)
-    for name in ("key", "visit", "user", "journey", "source", "parent", "ticket", "bound",
-                 "channel", "partition", "delivery", "orphan", "leaves", "began", "step", "worker"):  # fmt: skip
+    for name in INHERITED:
         setattr(heir, name, getattr(token, name))
     heir.registers, heir.asked = list(token.registers), token.asked
     heir.carries = dict(token.carries)

@@ -151,6 +151,19 @@ def _fail(step: Step, token: Token, scene: Scene) -> int:
     return Verdict.FAILED
 
 
+def _release(step: Step, token: Token, scene: Scene) -> int:
+    release(token, scene)
+    return Verdict.NEXT
+
+
+def _done(step: Step, token: Token, scene: Scene) -> int:
+    return close_try(token, scene)
+
+
+def _join(step: Step, token: Token, scene: Scene) -> int:
+    return legs.join(token, scene, well=True)
+
+
 def _leave(step: Step, token: Token, scene: Scene) -> int:
     scene.free(token)
     return Verdict.OVER
@@ -279,7 +292,7 @@ def _rest_or_leave(token: Token, scene: Scene) -> None:
 RULES: dict[int, Rule] = {
     Op.HOLD: _hold,
     Op.SEIZE: seize,
-    Op.RELEASE: lambda step, token, scene: (release(token, scene), Verdict.NEXT)[1],
+    Op.RELEASE: _release,
     Op.ROUTE: picks.route,
     Op.GET: keeping.get,
     Op.PUT: keeping.put,
@@ -290,13 +303,13 @@ RULES: dict[int, Rule] = {
     Op.CHANCE: _chance,
     Op.GO: _go,
     Op.TRY: open_try,
-    Op.DONE: lambda step, token, scene: close_try(token, scene),
+    Op.DONE: _done,
     Op.FAIL: _fail,
     Op.PUBLISH: publish,
     Op.ACK: acknowledge,
     Op.REQUEUE: requeue,
     Op.FORK: legs.fork,
-    Op.JOIN: lambda step, token, scene: legs.join(token, scene, well=True),
+    Op.JOIN: _join,
     Op.GATHER: legs.gather,
     Op.MARK: books.mark,
     Op.CHECK: books.check,

@@ -2,7 +2,7 @@
 
 After every instant at which something happens, both have to have the same tokens at the same
 steps with the same picks in hand, and the same counts; at the end the same books.  Where they
-part, `Difference` shows what each of them has seen of the request that it is about.
+part, `DifferenceError` shows what each of them has seen of the request that it is about.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from engine.microscope.scene import UNSET
 
 NEAR = 1e-9  # seconds
 REMEMBERED = 4000  # instants of which the traces are kept
-COLUMNS = ("request", "channel", "partition", "orphan", "step", "visit", "depth", "holds",
-           "state", "journey")  # fmt: skip
+COLUMNS = (
+    "request", "channel", "partition", "orphan", "step", "visit", "depth", "holds", "state",
+    "journey",
+)  # fmt: skip
 
 WIDTH = len(COLUMNS)
 Position = tuple[int, ...]  # the columns, then the registers
 
 
-class Difference(AssertionError):
+class DifferenceError(AssertionError):
     """Kernel and microscope have parted."""
 
 
@@ -49,7 +51,7 @@ class Pair:
     # ------------------------------------------------------------ playing
 
     def play(self, until: float, requests: int = 10**9) -> None:
-        """Play both until a time, or so many requests; raises Difference where they part."""
+        """Play both until a time, or so many requests; raises DifferenceError where they part."""
         clock = self.world.clock[0]
         while clock["pending"] and self.world.due[0] <= until and len(self.latencies) < requests:
             now = float(self.world.due[0])
@@ -73,11 +75,12 @@ class Pair:
         self.seen.append((now, kernel, scope))
         bare = sorted(position[:WIDTH] for position in kernel)
         if bare != sorted(position[:WIDTH] for position in scope):
-            raise Difference(self._told(now, kernel, scope))
+            raise DifferenceError(self._told(now, kernel, scope))
         moved = set(bare) - self._before
         self._before = set(bare)
-        if not _picked_alike(moved, kernel, scope):
-            raise Difference(self._told(now, kernel, scope))
+        apart = _picked_apart(moved, kernel, scope)
+        if apart is not None:
+            raise DifferenceError(self._told(now, kernel, scope, apart))
         self._note_ends(now, born, scope_born)
         counts = self.world.journeys
         for index, mine in enumerate(self.scene.journeys):
@@ -85,9 +88,11 @@ class Pair:
             pairs = [(int(theirs[name]), getattr(mine, name))
                      for name in ("started", "answered", "failed")]  # fmt: skip
             if any(one != other for one, other in pairs):
-                raise Difference(f"at {now!r} s, {self.scenario.journeys}: counts {pairs}")
+                raise DifferenceError(f"at {now!r} s, {self.scenario.journeys}: counts {pairs}")
             if abs(float(theirs["seconds"]) - mine.seconds) > NEAR * max(1, mine.answered):
-                raise Difference(f"at {now!r} s: {theirs['seconds']} and {mine.seconds} seconds")
+                raise DifferenceError(
+                    f"at {now!r} s: {theirs['seconds']} and {mine.seconds} seconds"
+                )
 
     def _kernel_positions(self) -> tuple[dict[int, float], list[Position]]:
         tokens = self.world.tokens
@@ -104,8 +109,11 @@ class Pair:
         if self.closed:
             own &= tokens["step"][used] != self.arrive
         born = dict(
-            zip(tokens["request"][used[own]].tolist(), tokens["born"][used[own]].tolist(),
-                strict=True)  # fmt: skip
+            zip(
+                tokens["request"][used[own]].tolist(),
+                tokens["born"][used[own]].tolist(),
+                strict=True,
+            )
         )
         return born, [tuple(row) for row in table.tolist()]
 
@@ -114,9 +122,19 @@ class Pair:
         found: list[Position] = []
         for token in self.scene.walking.values():
             found.append(
-                (token.request, token.channel, token.partition, token.orphan, token.step,
-                 token.visit, len(token.scopes), len(token.holds), token.state, token.journey,
-                 *token.registers)  # fmt: skip
+                (
+                    token.request,
+                    token.channel,
+                    token.partition,
+                    token.orphan,
+                    token.step,
+                    token.visit,
+                    len(token.scopes),
+                    len(token.holds),
+                    token.state,
+                    token.journey,
+                    *token.registers,
+                )
             )
             own = token.source != NOBODY and token.parent is None
             thinks = self.closed and token.step == self.arrive
@@ -124,15 +142,15 @@ class Pair:
                 born[token.request] = token.born
         return born, found
 
-    def _note_ends(
-        self, now: float, born: dict[int, float], scope_born: dict[int, float]
-    ) -> None:
+    def _note_ends(self, now: float, born: dict[int, float], scope_born: dict[int, float]) -> None:
         """Note latencies of requests that are over; both sides know the same ones."""
         if born.keys() != scope_born.keys():
-            raise Difference(f"at {now!r} s: {set(born) ^ set(scope_born)} are under way in one")
+            raise DifferenceError(
+                f"at {now!r} s: {set(born) ^ set(scope_born)} are under way in one"
+            )
         for request, since in born.items():
             if abs(since - scope_born[request]) > NEAR:
-                raise Difference(f"request {request}: born {since!r}, {scope_born[request]!r}")
+                raise DifferenceError(f"request {request}: born {since!r}, {scope_born[request]!r}")
         for request in self._under_way.keys() - born.keys():
             self.latencies[request] = now - self._under_way[request]
         self._under_way = born
@@ -170,29 +188,44 @@ class Pair:
 
     # ------------------------------------------------------------ telling
 
-    def _told(self, now: float, kernel: list[Position], scope: list[Position]) -> str:
+    def _told(
+        self, now: float, kernel: list[Position], scope: list[Position], apart: int | None = None
+    ) -> str:
         """Say where both have parted, and show the traces of the first such request."""
         one, other = Counter(_bare(kernel)), Counter(_bare(scope))
         parted = sorted((one - other) + (other - one))
-        request = parted[0][0] if parted else kernel[0][0]
+        request = parted[0][0] if apart is None else apart
         lines = [f"they part at {now!r} s, about request {request}", ""]
-        lines.append(f"{'seconds':>12}  {'kernel':<58}  microscope")
-        before: tuple[str, str] | None = None
+        lines.append(f"{'seconds':>12}   {'kernel':<70}  microscope")
+        before = ("", "")
         for time, theirs, mine in self.seen:
-            pair = self._trace(theirs, request), self._trace(mine, request)
-            if pair != before and pair != ("", ""):
+            known = {
+                at
+                for position in mine
+                if position[0] == request
+                for at, value in enumerate(position[WIDTH:])
+                if value != UNSET
+            }
+            pair = self._trace(theirs, request, known), self._trace(mine, request, known)
+            if pair not in {before, ("", "")}:
                 mark = " " if pair[0] == pair[1] else "≠"
-                lines.append(f"{time:>12.6f} {mark} {pair[0]:<58}  {pair[1]}")
+                lines.append(f"{time:>12.6f} {mark} {pair[0]:<70}  {pair[1]}")
             before = pair
-        lines += ["", self.scenario.to_yaml()]
-        return "\n".join(lines)
+        return "\n".join([*lines, "", self.scenario.to_yaml()])
 
-    def _trace(self, positions: list[Position], request: int) -> str:
-        return "; ".join(
-            f"{self._place(p[4] - 1)} v{p[5]} {State(p[8]).name} {list(p[10:])}"
-            for p in sorted(positions)
-            if p[0] == request
-        )
+    def _trace(self, positions: list[Position], request: int, known: set[int]) -> str:
+        """Return where a request's tokens are, and what they have picked."""
+        names = self.scene.script.registers
+        told = []
+        for position in sorted(each for each in positions if each[0] == request):
+            picks = " ".join(
+                f"{names[at]}={value}"
+                for at, value in enumerate(position[WIDTH:])
+                if at in known and at in names
+            )
+            state = State(position[8]).name.lower()
+            told.append(f"{self._place(position[4] - 1)} ({state}, {picks})")
+        return "; ".join(told)
 
     def _place(self, row: int) -> str:
         steps = self.scene.steps
@@ -205,21 +238,23 @@ def _bare(positions: list[Position]) -> list[Position]:
     return [position[:WIDTH] for position in positions]
 
 
-def _picked_alike(moved: set[Position], kernel: list[Position], scope: list[Position]) -> bool:
-    """Return whether those who have moved have the same picks, as far as any were made.
+def _picked_apart(
+    moved: set[Position], kernel: list[Position], scope: list[Position]
+) -> int | None:
+    """Return the request that has other picks on either side, of those who have moved.
 
     What nobody has written into a register yet, the kernel does not clear.
     """
-    for place in moved:
+    for place in sorted(moved):
         mine = [position[WIDTH:] for position in scope if position[:WIDTH] == place]
         theirs = [position[WIDTH:] for position in kernel if position[:WIDTH] == place]
         known = [at for at in range(len(mine[0])) if all(each[at] != UNSET for each in mine)]
         one = sorted([each[at] for at in known] for each in theirs)
         if one != sorted([each[at] for at in known] for each in mine):
-            return False
-    return True
+            return place[0]
+    return None
 
 
 def _same(what: str, kernel: object, scope: object) -> None:
     if kernel != scope:
-        raise Difference(f"{what}: {kernel} in the kernel, {scope} under the microscope")
+        raise DifferenceError(f"{what}: {kernel} in the kernel, {scope} under the microscope")

@@ -263,8 +263,8 @@ def test_what_cannot_be_done_is_said_in_one_line(call, line) -> None:
 
 def test_a_scenario_with_what_is_not_covered_is_refused_by_name() -> None:
     """Left out in silence, it would look as if it had no effect."""
-    with pytest.raises(ScenarioError, match=r"does not know cache\.policy: eviction by samples"):
-        amazon(**{"cache.policy": "redis_lfu"})
+    with pytest.raises(ScenarioError, match=r"does not know data\.backup: backups"):
+        amazon(**{"data.backup.on": True})
     with pytest.raises(ScenarioError, match="does not know faults"):
         Microscope(load("region_loss"))
     assert all("\n" not in text for text in NOT_COVERED.values())
