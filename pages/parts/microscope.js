@@ -142,11 +142,18 @@ function show(view) {
   showSteps(view);
   const back = bench.at < bench.moments.length - 1;
   view.words.textContent = view.said
-    || (back ? 'You are looking back. Step goes on; anything else that you do here undoes what came after.' : '');
+    || (back ? 'You are looking back. Step goes on; anything else that you do here undoes what came after.' : standing(view));
   view.words.classList.toggle('refused', Boolean(view.said && data.refused));
   view.clock.textContent = clock(moment && back ? moment.time : data.now);
   showWorkers(view);
   controls(view);
+  view.root.dataset.at = bench.at;
+}
+
+function standing({ bench, data }) {
+  if (!bench.moments.length) return 'Press Send, then Step.';
+  const on = data.busy ? 'Step goes on.' : 'Nobody is on the way: send another request, or break something.';
+  return `Step ${bench.at + 1}. ${on}`;
 }
 
 function showSteps(view) {

@@ -10,7 +10,7 @@ import functools
 import time
 from typing import Any
 
-from engine import LAYERS, Microscope, Scenario, ScenarioError, Simulation
+from engine import LAYERS, Entry, Microscope, Scenario, ScenarioError, Simulation
 from pages.parts import scopetables, scopewords
 
 WORK_SECONDS = 0.25  # of the server, for one answer; the browser asks again for the rest
@@ -39,12 +39,12 @@ class Bench:
         self.made_of = (scenario.digest(), seed)
         self.id = f"scope-{number}"
         self.scope = Microscope(scenario, seed)
+        self.scope.scene.journal.watch = self._notice
         self.deeds: list[tuple[Any, ...]] = []  # what was done, in order: name and arguments
         self.moments: list[Moment] = []
         self.stores: list[
             list[dict[str, Any]]
         ] = []  # pictures of the stores, each other than the last
-        self.read = 0  # entries of the journal that are moments already
         self.heard = 0  # the newest ask
         self.known = 0  # moments that the browser has
         self.epoch = 0  # how often moments were taken back
@@ -100,7 +100,8 @@ class Bench:
             self._break(str(kind), ask)
 
     def _break(self, kind: str, ask: dict[str, Any]) -> None:
-        """Break something, and say what has come of it."""
+        """Break something, and say what has come of it: now, and at the step itself."""
+        before = len(self.moments)
         if kind == "kill_worker":
             self._kill(str(ask.get("worker")))
         elif kind == "crash_cache":
@@ -110,6 +111,9 @@ class Bench:
             self.told = scopewords.promoted(self._deed("promote", replica, shard), replica, shard)
         elif kind == "split_shard":
             self.told = scopewords.split(self._deed("split_shard"))
+        for moment in self.moments[before:]:
+            if moment.shown["who"] == scopewords.YOU:
+                moment.shown["why"] = self.told
 
     def _kill(self, worker: str) -> None:
         kind, _, number = worker.rpartition("-")
@@ -142,13 +146,17 @@ class Bench:
 
     def _deed(self, name: str, *args: Any) -> Any:
         """Do something that can be repeated, and keep the moments that come of it."""
-        result = getattr(self.scope, name)(*args)
         self.deeds.append((name, *args))
-        for entry in self.scope.journal[self.read :]:
-            if not entry.minor:
-                self._keep(scopewords.shown(entry, self.scenario))
-        self.read = len(self.scope.journal)
-        return result
+        try:
+            return getattr(self.scope, name)(*args)
+        except ScenarioError:  # refused: nothing has been done
+            self.deeds.pop()
+            raise
+
+    def _notice(self, entry: Entry) -> None:
+        """Keep a moment of an entry of the journal, as everything stands when it is written."""
+        if not entry.minor:
+            self._keep(scopewords.shown(entry, self.scenario))
 
     def _keep(self, shown: dict[str, Any]) -> None:
         """Keep a moment; a picture of the stores that is the last one again is kept once."""
@@ -165,12 +173,12 @@ class Bench:
         """Begin with an empty microscope, and repeat what was done."""
         self.scope = Microscope(self.scenario, self.seed)
         moments, self.moments = self.moments, []
-        self.deeds, self.read, self.known = [], 0, 0
+        self.known = 0
         self.epoch += 1
         for name, *args in deeds:
             getattr(self.scope, name)(*args)
+        self.scope.scene.journal.watch = self._notice
         self.deeds = list(deeds)
-        self.read = len(self.scope.journal)
         self.moments = [each for each in moments if each.deeds <= len(deeds)] if deeds else []
         self.stores = self.stores[: self.moments[-1].stores + 1] if self.moments else []
 

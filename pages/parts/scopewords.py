@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from engine import Entry, Microscope, Scenario, uncovered
 from pages.parts import words
 
+YOU = "you"  # who does what no request does
 STORY = {"search": "iPhone 15", "buy": "iPhone 15", "view": "iPhone 15"}  # asked for at first
 
 
@@ -32,9 +33,12 @@ def sentence(text: str) -> str:
 def lasting(seconds: float) -> str:
     """Return a length of time as people say it.
 
-    >>> lasting(300), lasting(60), lasting(0.25), lasting(86400), lasting(1), lasting(90)
-    ('5 minutes', '1 minute', '0.25 seconds', '24 hours', '1 second', '90 seconds')
+    >>> lasting(300), lasting(60), lasting(0.25), lasting(86400), lasting(1), lasting(301)
+    ('5 minutes', '1 minute', '0.25 seconds', '24 hours', '1 second', '5 minutes and 1 second')
     """
+    if seconds > 60 and seconds % 60 and seconds == int(seconds):
+        rest = seconds % 60
+        return f"{lasting(seconds - rest)} and {lasting(rest)}"
     for unit, name in ((3600, "hour"), (60, "minute")):
         if seconds >= unit and seconds % unit == 0:
             count = int(seconds // unit)
@@ -51,7 +55,7 @@ def shown(entry: Entry, scenario: Scenario) -> dict[str, Any]:
     warned = entry.level != "info"
     return {
         "time": entry.time_seconds,
-        "who": "you" if entry.who == "hand" else entry.who,
+        "who": YOU if entry.who == "hand" else entry.who,
         "request": entry.request,
         "station": entry.station,
         "title": entry.title,
@@ -77,7 +81,7 @@ def pause(now: float, text: str) -> dict[str, Any]:
     )
     return blank | {
         "time": now,
-        "who": "you",
+        "who": YOU,
         "request": -1,
         "title": "Clock",
         "head": "the clock goes on",
