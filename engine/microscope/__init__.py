@@ -4,8 +4,8 @@
 an embedded Redis, SQLite, OpenTelemetry and Prometheus's client.
 """
 
-from engine.microscope.coverage import NOT_COVERED, uncovered
+from engine.microscope.coverage import NOT_COVERED, uncovered, without
 from engine.microscope.journal import Entry
 from engine.microscope.microscope import Microscope
 
-__all__ = ["NOT_COVERED", "Entry", "Microscope", "uncovered"]
+__all__ = ["NOT_COVERED", "Entry", "Microscope", "uncovered", "without"]

@@ -19,7 +19,6 @@ NOT_COVERED = {
     "edge.dns.failover": "region failover",
     "edge.balancer.checks": "active health checks",
     "edge.balancer.slow_start_seconds": "slow start",
-    "edge.balancer.panic": "panic thresholds",
     "application.pauses": "pauses of a server's cores",
     "application.mtbf_seconds": "breakdowns of servers",
     "application.deploy": "deployments",
@@ -53,6 +52,7 @@ def _switched_on(scenario: Scenario) -> list[str]:
         "faults": bool(scenario.faults or scenario.changes or scenario.chaos.on),
         "client.pattern": client.arrivals == "open" and client.pattern.shape != "constant",
         "client.offline": client.enabled and client.offline.share > 0,
+        "client.throttle": client.enabled and client.throttle.on,
         "client.regions": client.enabled and client.fails_over,
         "edge.dns.failover": client.enabled and edge.enabled and edge.dns.failover,
         "edge.balancer.checks": edge.enabled and balancer.checks.on,
@@ -63,9 +63,44 @@ def _switched_on(scenario: Scenario) -> list[str]:
         "application.autoscaler": app.enabled and app.autoscaler.on,
         "asynchronous.autoscaler": queues.enabled and queues.autoscaler.on,
         "asynchronous.rebalance": queues.enabled and queues.rebalance.at_seconds > 0,
+        "cache.warm_up": cache.enabled and cache.warm_up.keys_per_second > 0,
         "cache.flush_at_seconds": cache.enabled and cache.flush_at_seconds is not None,
         "data.failover": data.enabled and data.failover.on,
         "data.standby.outage_at_seconds": data.enabled and data.standby.outage_at_seconds > 0,
         "data.backup": data.enabled and data.backup.on,
     }
     return [path for path, used in uses.items() if used]
+
+
+OFF: dict[str, dict[str, object]] = {
+    "faults": {"faults": [], "changes": [], "chaos.on": False},
+    "client.pattern": {"client.pattern.shape": "constant"},
+    "client.offline": {"client.offline.share": 0},
+    "client.throttle": {"client.throttle.on": False},
+    "edge.dns.failover": {"edge.dns.failover": False},
+    "edge.balancer.checks": {"edge.balancer.checks.on": False},
+    "edge.balancer.slow_start_seconds": {"edge.balancer.slow_start_seconds": 0},
+    "application.pauses": {"application.pauses.every_seconds": None},
+    "application.mtbf_seconds": {"application.mtbf_seconds": None},
+    "application.deploy": {"application.deploy.at_seconds": None},
+    "application.autoscaler": {"application.autoscaler.on": False},
+    "asynchronous.autoscaler": {"asynchronous.autoscaler.on": False},
+    "asynchronous.rebalance": {"asynchronous.rebalance.at_seconds": 0},
+    "cache.flush_at_seconds": {"cache.flush_at_seconds": None},
+    "cache.warm_up": {"cache.warm_up.keys_per_second": 0},
+    "data.failover": {"data.failover.on": False},
+    "data.standby.outage_at_seconds": {"data.standby.outage_at_seconds": 0},
+    "data.backup": {"data.backup.on": False},
+}
+
+
+def without(scenario: Scenario) -> tuple[Scenario, list[str]]:
+    """Return a scenario without what can be switched off of it, and what that was, in words.
+
+    A journey of any preset can be looked at so: what is left out acts over time, on its own.
+    """
+    paths = [path for path in _switched_on(scenario) if path in OFF]
+    changes: dict[str, object] = {}
+    for path in sorted(paths, key=lambda path: path != "faults"):
+        changes |= OFF[path]
+    return scenario.change(changes), [f"{path}: {NOT_COVERED[path]}" for path in paths]
