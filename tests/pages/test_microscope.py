@@ -96,6 +96,8 @@ def test_a_killed_worker_s_message_is_delivered_again(server: str, page: Page) -
     shown = ScopePage(page).open(server).send("buy", "iPhone 15").step_to("takes the message")
     shown.do("kill_worker", "Kill it")
     expect(shown.words).to_contain_text("will be delivered again")
+    shown.step_to("once more")
+    expect(shown.now.locator(".terminal")).to_contain_text("XCLAIM")
     expect(shown.store("Queue")).to_contain_text("delivered again")
     shown.to_the_end()
     expect(shown.store("Done by the workers")).to_contain_text("once")
