@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import scopewords, state
+from pages.parts import scopelimits, state
 from pages.parts.scopebench import Bench
 
 _HERE = Path(__file__).parent
@@ -36,11 +36,11 @@ def bench() -> Bench | None:
     Raises ScenarioError if the sliders make no sense together.
     """
     whole = state.base().scenario.change(state.changed())
-    scenario, left_out = scopewords.simplified(whole)
+    scenario, left_out = scopelimits.simplified(whole)
     seed = int(st.session_state.get(state.SEED, state.FIRST_SEED))
     found: Bench | None = st.session_state.get(_BENCH)
     if found is None or found.made_of != (scenario.digest(), seed):
-        missing = scopewords.missing(scenario)
+        missing = scopelimits.missing(scenario)
         if missing:
             st.info(missing, icon="🔬")
             return None

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from engine import LAYERS, Entry, Microscope, Scenario, ScenarioError, Simulation
-from pages.parts import scopetables, scopewords
+from pages.parts import scopelimits, scopetables, scopewords
 
 WORK_SECONDS = 0.25  # of the server, for one answer; the browser asks again for the rest
 MOMENTS_MAX = 2000
@@ -48,7 +48,7 @@ class Bench:
         self.heard = 0  # the newest ask
         self.known = 0  # moments that the browser has
         self.epoch = 0  # how often moments were taken back
-        self.told = scopewords.left_out(self.left_out)
+        self.told = scopelimits.left_out(self.left_out)
         self.refused = ""
 
     @property
@@ -233,11 +233,11 @@ class Bench:
                 for source, target, attributes in graph.edges(data=True)
                 if not attributes["telemetry"] and {source, target} <= known
             ],
-            "journeys": scopewords.journeys(self.scenario),
+            "journeys": scopelimits.journeys(self.scenario),
             "replicas": self.scenario.data.read_replicas if self.scenario.data.enabled else 0,
             "kinds": list(self.scope.state()["queues"]),
             "cache": self.scenario.cache.enabled,
             "data": self.scenario.data.enabled,
-            "leftOut": scopewords.left_out(self.left_out),
-            "notCovered": scopewords.not_covered(),
+            "leftOut": scopelimits.left_out(self.left_out),
+            "notCovered": scopelimits.not_covered(),
         }
