@@ -5,7 +5,6 @@ headline and, where there is something to learn, a sentence that says what it me
 """
 
 import functools
-import json
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -65,7 +64,7 @@ def shown(entry: Entry, scenario: Scenario) -> dict[str, Any]:
         "answer": entry.answer,
         "changed": list(entry.changed),
         "metric": entry.metric,
-        "log": _pretty(entry.log),
+        "log": entry.log,
         "span": entry.span,
         "spanId": entry.span_id,
         "traceId": entry.trace_id,
@@ -88,14 +87,6 @@ def pause(now: float, text: str) -> dict[str, Any]:
         "warned": False,
         "changed": [],
     }
-
-
-def _pretty(log: str) -> str:
-    """Return a line of JSON with its key facts first; as it is, if it is none."""
-    try:
-        return json.dumps(json.loads(log), ensure_ascii=False)
-    except ValueError:
-        return log
 
 
 def tell(entry: Entry, scenario: Scenario) -> Told:
@@ -346,7 +337,7 @@ _RULES: list[tuple[str, Callable[[re.Match[str], Entry, Scenario], Told]]] = [
 
 def advanced(seconds: float, gone: list[str]) -> str:
     """Say what the clock's going on has done to the cache."""
-    text = f"{sentence(lasting(seconds)).rstrip('.')} have gone by."
+    text = f"{lasting(seconds)} have gone by."
     if seconds in {1.0, 60.0, 3600.0}:
         text = text.replace("have", "has")
     if not gone:
