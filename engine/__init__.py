@@ -20,6 +20,7 @@ from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
 from engine.live import Frame, Live
+from engine.microscope import Entry, Microscope, uncovered
 from engine.postmortem import CancelledError, Postmortem, postmortem
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text, values
@@ -78,6 +79,7 @@ __all__ = [
     "Comparison",
     "Crew",
     "DeployKind",
+    "Entry",
     "Explanation",
     "ExportKind",
     "Fault",
@@ -91,6 +93,7 @@ __all__ = [
     "Lab",
     "Live",
     "Metric",
+    "Microscope",
     "Objective",
     "Outcome",
     "Plan",
@@ -162,6 +165,7 @@ __all__ = [
     "to_link",
     "to_markdown",
     "to_pdf",
+    "uncovered",
     "values",
     "warm_up",
     "what_next",

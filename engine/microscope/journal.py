@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from engine.kernel.tables import NOBODY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.trace import Span
 
     from engine.microscope.done import Done
@@ -50,6 +52,7 @@ class Journal:
         self.script, self.telemetry = script, telemetry
         self.entries: list[Entry] = []
         self.on = True
+        self.watch: Callable[[Entry], None] | None = None  # is told of each entry as it is written
 
     # ------------------------------------------------------------ entries
 
@@ -131,6 +134,8 @@ class Journal:
                 minor=minor,
             )
         )
+        if self.watch:
+            self.watch(self.entries[-1])
 
     def who(self, token: Token) -> str:
         """Return who walks: a request, a message, a leg, an errand, an orphan."""

@@ -23,6 +23,7 @@ def navigation() -> Page:
             st.Page("pages/compare.py", title="Compare"),
             st.Page("pages/sweep.py", title="Sweep"),
             st.Page("pages/plan.py", title="Plan"),
+            st.Page("pages/microscope.py", title="Microscope"),
             st.Page("pages/scenario.py", title="Scenario"),
             st.Page("pages/take.py", title="Take away"),
             st.Page("pages/settings.py", title="Settings"),
