@@ -28,6 +28,7 @@ class Disturbance:
     store: int = NOBODY  # that is passed by, instead
     register: int = 0
     value: int = 0
+    always: bool = False  # who is lost is lost at every visit
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, and say what can."""
@@ -109,7 +110,7 @@ class Disturbances:
             table["store"][index], table["by"][index] = what.store, what.register
             table["value"][index], table["reason"][index] = what.value, what.reason
             table["factor"][index], table["extra"][index] = what.factor, what.extra_seconds
-            table["loss"][index] = what.loss
+            table["loss"][index], table["always"][index] = what.loss, what.always
         world.replace("disturbances", table)
         world.replace("targets", np.array(targets, np.int32))
         self._forget_who_has_waited()

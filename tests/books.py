@@ -105,6 +105,7 @@ def check_pools(plane: Plane) -> None:
         world.tokens["queue"][used][world.tokens["state"][used] == State.QUEUED].tolist()
     )
     shared = set(rows(plane, "processors")["pool"].tolist())
+    scaled = {plane.sizes.station(name).pools[0] for name in plane.sizes.wanted}
     for index, pool in enumerate(pools):
         if index in shared:  # nobody holds a part of a processor, and nobody stands in line
             continue
@@ -113,7 +114,8 @@ def check_pools(plane: Plane) -> None:
         assert pool["busy"] >= 0
         assert pool["waiting"] == 0 or pool["busy"] >= pool["slots"]
         if not plane.gates.is_shut(index):  # who was there before it was shut may stay
-            assert pool["busy"] <= pool["slots"]
+            # … and of workers at one line that became fewer, each ends the message that it has.
+            assert pool["busy"] <= pool["slots"] or index in scaled
             assert pool["room"] == NOBODY or pool["waiting"] <= pool["room"]
         assert pool["busy_area"] >= 0.0
         assert pool["waiting_area"] >= 0.0

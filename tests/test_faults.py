@@ -179,6 +179,13 @@ def test_poison_messages_end_among_the_dead_letters() -> None:
     assert letters["dead"] == pytest.approx(250, rel=0.3)
 
 
+def test_a_poison_message_fails_at_every_delivery_of_the_fault() -> None:
+    """Drawn anew each time, nearly every message would get through at the fifth."""
+    changes = {"asynchronous.attempts": 5, "asynchronous.retry_delay_ms": 10}
+    letters = hurt("poison_messages", shop(**changes), share=0.4).messages.iloc[0]
+    assert letters["dead"] == pytest.approx(0.4 * 250, rel=0.3)
+
+
 def test_replicas_that_lag_give_stale_reads_and_catch_up() -> None:
     """Who does not find his own order calls the hotline."""
     tree = shop(**{"cache.enabled": False, "datasets.things.keys": 20}).model_dump(mode="json")

@@ -81,6 +81,8 @@ class Havoc:
             if plane.scale_max(station.name) > 1:
                 plane.scale(station.name, 1 + deed.place % min(6, plane.scale_max(station.name)))
             return
+        if self.run.scenario.data.failover.on and station.name.startswith("data."):
+            return  # who is primary, and whose pool is open, is the cluster's to say
         if deed.what in {"kill", "hang"}:
             plane.shut(pools, refuses=deed.what == "kill", reason="connection refused")
             self.cures.append(lambda: plane.reopen(pools, refuses=deed.what == "kill"))

@@ -160,14 +160,19 @@ class WorkerCrash(OfWorkers):
 class PoisonMessages(OfWorkers):
     """Messages that no worker of a kind can digest: they fail at the end of their work.
 
-    Each is delivered again until it goes to the dead letters.
+    Each fails at every delivery until it goes to the dead letters, or the fault ends.
     """
 
     do: Literal["poison_messages"] = "poison_messages"
     title = "Poison messages"
 
     share: float = knob(
-        0.2, "Share", low=0, high=1, step=0.05, help="Of the deliveries meanwhile that fail."
+        0.2,
+        "Share",
+        low=0,
+        high=1,
+        step=0.05,
+        help="Of the messages meanwhile that no delivery gets done.",
     )
 
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
@@ -175,7 +180,7 @@ class PoisonMessages(OfWorkers):
         name = self.name(run.scenario)
         station = f"asynchronous.{name}"
         rows = run.plane.program.rows(station, what="work")
-        handle = run.plane.disturb(rows, loss=self.share, reason=f"{name} poisoned")
+        handle = run.plane.disturb(rows, loss=self.share, reason=f"{name} poisoned", always=True)
         yield station, f"{self.share:.0%} of the messages to {name} cannot be digested"
         run.plane.calm(handle)
         yield station, f"messages to {name} are fit again"

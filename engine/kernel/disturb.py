@@ -96,13 +96,15 @@ def wait_before(op, step, row, who, world):
 def trouble(step, row, who, world):
     """Return what all disturbances of a step come to: factor, extra seconds, reason to fail or 0.
 
-    The same request is lost at a higher loss if it is lost at a lower one.
+    The same request is lost at a higher loss if it is lost at a lower one; what is lost `always` is
+    lost at every visit, as with a poison message.
     """
     token = world.tokens[who]
     label = step.label
     if label == np.uint64(0):
         label = np.uint64(row + 1) * GOLDEN
     u = uniform(token.root, label ^ LOSS, token.visit)
+    alike = uniform(token.root, label ^ LOSS, 0)
     factor, extra, kept, reason = 1.0, 0.0, 1.0, 0
     index = world.disturbances[row].behind
     while index != NOBODY:
@@ -110,8 +112,11 @@ def trouble(step, row, who, world):
         if entry.store == NOBODY and concerned(entry, who, world):
             factor *= entry.factor
             extra += entry.extra
-            kept *= 1.0 - entry.loss
-            if reason == 0 and u > kept:
+            lost = entry.always == 1 and alike > 1.0 - entry.loss
+            if entry.always == 0:
+                kept *= 1.0 - entry.loss
+                lost = u > kept
+            if reason == 0 and lost:
                 reason = entry.reason
         index = entry.behind
     return factor, extra, reason

@@ -362,6 +362,7 @@ Disturbance = row(
     by=I4,
     value=I4,
     reason=I4,
+    always=I4,
     factor=F8,
     extra=F8,
     loss=F8,
