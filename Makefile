@@ -17,7 +17,7 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 run: $(KERNEL)  ## open the playground on http://127.0.0.1:8501 (PORT=… for another)
 	@$(PY) -m streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT)
 
-test: $(DEV) $(KERNEL)  ## run every test
+test: $(DEV) $(KERNEL)  ## run the tests (THOROUGH=1: the long ones as well, as CI does)
 	$(PY) -m pytest -n 2 --dist loadgroup
 
 bench: $(DEV) $(KERNEL)  ## measure speed, memory and slider-to-picture into benchmarks/results.md

@@ -1,4 +1,9 @@
-"""How property tests search: the same examples every time in CI, new ones everywhere else."""
+"""How property tests search, and what is left to CI.
+
+In CI every test runs, property tests on the same examples every time.  Everywhere else they search
+anew, and tests marked `thorough` are left out unless THOROUGH is set: each proves on a long run, or
+by many clicks, what shorter neighbours say already.
+"""
 
 import os
 
@@ -17,6 +22,15 @@ COMMON = settings(
 settings.register_profile("ci", COMMON, derandomize=True)
 settings.register_profile("here", COMMON)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+ALL = bool(os.environ.get("CI") or os.environ.get("THOROUGH"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave thorough tests to CI, unless they are asked for."""
+    left = [item for item in items if item.get_closest_marker("thorough")]
+    if left and not ALL and not any("::" in argument for argument in config.args):
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

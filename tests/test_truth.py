@@ -7,6 +7,7 @@ more cases; `TRUTH_LONG=1` plays those that need minutes; `TRUTH_WRITE=1` writes
 
 import os
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,30 @@ from tests.truth.verdict import judge, judged
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "fidelity.md"
 OURS = shipped()
+LONG = {  # tens of millions of arrivals each; their neighbours differ in one number
+    "queue.mm1.rho95",
+    "queue.mm1.rho90",
+    "queue.mm1.rho50",
+    "queue.mmc.c100.rho95",
+    "queue.mmc.c4.rho95",
+    "queue.breakdown",
+    "queue.forkjoin2.rho90",
+    "queue.erlang_b.c100.a84.06",
+    "tail.fanout.n2000.p0.0001",
+    "lb.policies.n50.l0.9",
+}
 
 pytestmark = pytest.mark.xdist_group("truth")  # cases share runs, and the page shares the cases
 
 
-@pytest.mark.parametrize("case", [*OURS, *added()], ids=str)
+def cases() -> list[Any]:
+    """Return every case, those that take long marked so."""
+    thorough = pytest.mark.thorough
+    ours = [pytest.param(case, marks=thorough) if case.id in LONG else case for case in OURS]
+    return [*ours, *added()]
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
 def test_truth(case: Case, request: pytest.FixtureRequest) -> None:
     """A figure outside of its case's tolerance: the engine says what is not so."""
     request.node.user_properties.append(("truth", "failed"))  # until shown otherwise
@@ -32,6 +52,7 @@ def test_truth(case: Case, request: pytest.FixtureRequest) -> None:
         pytest.skip(f"{verdict.word}: {verdict.why}")
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif("TRUTH_LONG" in os.environ, reason="the page leaves long runs out")
 def test_the_page_says_what_was_measured() -> None:
     """A page that is not made from the cases could claim anything."""
