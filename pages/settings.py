@@ -3,11 +3,13 @@
 import streamlit as st
 
 from engine.study.shelf import usual_place
+from engine.words import BILLS, RATES, Units
 from pages.parts import making, settings, state
 from pages.parts.frame import through_the_door
 from pages.parts.keeper import keeper
 
 PRICE = "price-"
+RATE, BILL = "set-rate", "set-bill"
 SIZE, SEED, SCHEDULER = "set-type", "set-seed", "set-scheduler"
 USUAL, BIG = "Usual", "Projector"
 
@@ -15,6 +17,11 @@ USUAL, BIG = "Usual", "Projector"
 def on_type() -> None:
     """Take over how large things are."""
     settings.change(projector=st.session_state[SIZE] == BIG)
+
+
+def on_units() -> None:
+    """Take over by what rates and costs are said."""
+    settings.change(units=Units(st.session_state[RATE], st.session_state[BILL]))
 
 
 def on_seed() -> None:
@@ -66,6 +73,23 @@ def looks() -> None:
         on_change=on_type,
         help="Projector: bigger type, controls and map, to be read from the last row.",
     )
+
+
+def units() -> None:
+    """Draw by what rates and running costs are said."""
+    st.markdown("**Units**")
+    now = settings.current().units
+    st.session_state[RATE], st.session_state[BILL] = now.rate, now.bill
+    for label, key, known in (("Requests", RATE, RATES), ("Costs", BILL, BILLS)):
+        st.segmented_control(
+            f"{label} a",
+            list(known),
+            required=True,
+            key=key,
+            on_change=on_units,
+            help="Of key numbers, tables and reports. Axes of charts, knobs and the list of prices"
+            " keep seconds and hours. A month has 730 hours.",
+        )
 
 
 def begins() -> None:
@@ -143,6 +167,8 @@ left, right = st.columns([1, 2.2], gap="medium")
 with left:
     with st.container(border=True, key="set-looks"):
         looks()
+    with st.container(border=True, key="set-units"):
+        units()
     with st.container(border=True, key="set-runs"):
         begins()
 with right, st.container(border=True, key="set-prices"):

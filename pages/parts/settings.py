@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from engine.scenario import Prices
+from engine.words import BILLS, RATES, USUAL, Units
 from pages.parts.base import Base
 
 COOKIE = "strata"
@@ -33,6 +34,7 @@ class Settings(NamedTuple):
     seed: int | None = None  # None: the presets' usual one
     scheduler: str = ""
     prices: tuple[tuple[str, float], ...] = ()  # (name, US dollars) of those that differ
+    units: Units = USUAL
 
     def to_cookie(self) -> str:
         """Return it as a word that a cookie takes."""
@@ -44,10 +46,11 @@ class Settings(NamedTuple):
 def from_cookie(word: str | None) -> Settings:
     """Return what a cookie says; of junk, only what makes sense.
 
-    >>> from_cookie(Settings(projector=True, seed=3).to_cookie())
-    Settings(projector=True, seed=3, scheduler='', prices=())
-    >>> from_cookie("junk"), from_cookie(None) == Settings()
-    (Settings(projector=False, seed=None, scheduler='', prices=()), True)
+    >>> said = Settings(projector=True, seed=3, units=Units(bill="month"))
+    >>> from_cookie(said.to_cookie()) == said
+    True
+    >>> from_cookie("junk") == from_cookie(None) == Settings()
+    True
     """
     if not word or len(word) > COOKIE_MAX:
         return Settings()
@@ -63,7 +66,16 @@ def from_cookie(word: str | None) -> Settings:
         seed=seed if type(seed) is int and 0 <= seed <= SEED_MAX else None,
         scheduler=scheduler if isinstance(scheduler, str) else "",
         prices=priced(prices if isinstance(prices, list) else []),
+        units=_units(said.get("units")),
     )
+
+
+def _units(said: Any) -> Units:
+    """Return those units that there are; else the usual ones."""
+    if not isinstance(said, list) or len(said) != 2:
+        return USUAL
+    rate, bill = (each if isinstance(each, str) else "" for each in said)
+    return Units(rate if rate in RATES else USUAL.rate, bill if bill in BILLS else USUAL.bill)
 
 
 def priced(pairs: list[Any]) -> tuple[tuple[str, float], ...]:

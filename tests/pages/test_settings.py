@@ -1,12 +1,16 @@
 """What is set holds on every page, and at the next visit."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from engine.words import Units
 from pages.parts.settings import COOKIE_MAX, PRICE_MAX, Settings, from_cookie, usual_prices
 from tests.pages.playground import ANSWER_MS, Playground
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture
@@ -46,6 +50,25 @@ def test_prices_seed_and_type_are_kept_for_the_next_visit(server: str, visitor: 
     assert "-4" in ground.run
 
 
+def test_units_hold_on_the_playground(server: str, visitor: Page) -> None:
+    """A bill comes by the month; who pays it would have to multiply."""
+    page = visitor
+    ground = Playground(page).open(server)
+    answers, hour = ground.numbers()[0], ground.numbers()[-1]
+    assert answers.endswith("/s")
+    settings_of(page, server)
+    page.get_by_role("radio", name="minute").click()
+    page.get_by_role("radio", name="month").click()
+    expect(page.get_by_role("radio", name="month")).to_be_checked()
+    ground.open(server)
+    assert ground.numbers()[0].endswith("/min")
+    month = ground.numbers()[-1]
+    assert month.endswith("/month")
+    usd = [float(re.sub(r"[^0-9.]", "", each)) for each in (hour, month)]
+    assert usd[1] == pytest.approx(usd[0] * 730, rel=0.01)
+    expect(page.locator(".kpi .now").first).to_contain_text("/min")
+
+
 def test_dark_is_chosen_here_and_holds_on_every_page(server: str, visitor: Page) -> None:
     """A lecture hall is dark whatever the laptop says, and one's own scenario stays."""
     page = visitor
@@ -69,9 +92,11 @@ def test_a_cookie_of_junk_sets_nothing(word: str) -> None:
 def test_a_cookie_brings_back_what_makes_sense() -> None:
     """One bad price does not cost the others."""
     name, *_ = usual_prices()
-    said = Settings(projector=True, seed=5, prices=((name, 9.0),))
+    said = Settings(projector=True, seed=5, prices=((name, 9.0),), units=Units("minute", "month"))
     assert from_cookie(said.to_cookie()) == said
     odd = said._replace(prices=((name, 9e99), ("nobody", 1.0), ("a",)))  # type: ignore[arg-type]
     assert from_cookie(odd.to_cookie()).prices == ((name, PRICE_MAX),)
+    odd = said._replace(units=Units("fortnight", "day"))
+    assert from_cookie(odd.to_cookie()).units == Units("second", "day")
     whole = said._replace(prices=tuple((each, 12345.678) for each in usual_prices()))
     assert len(whole.to_cookie()) < COOKIE_MAX

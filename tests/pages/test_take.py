@@ -17,6 +17,8 @@ from tests.pages.playground import ANSWER_MS, Playground
 from tests.pages.scenarios import ScenarioPage
 from tests.pages.take import TakePage
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 
 def own_link(seed: int = 11) -> str:
     """Return a link to a scenario that no preset is."""
