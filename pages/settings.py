@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from engine.study.shelf import usual_place
-from engine.words import BILLS, RATES, Units
+from engine import usual_place, words
 from pages.parts import making, settings, state
 from pages.parts.frame import through_the_door
 from pages.parts.keeper import keeper
@@ -21,7 +20,7 @@ def on_type() -> None:
 
 def on_units() -> None:
     """Take over by what rates and costs are said."""
-    settings.change(units=Units(st.session_state[RATE], st.session_state[BILL]))
+    settings.change(units=words.Units(st.session_state[RATE], st.session_state[BILL]))
 
 
 def on_seed() -> None:
@@ -80,7 +79,7 @@ def units() -> None:
     st.markdown("**Units**")
     now = settings.current().units
     st.session_state[RATE], st.session_state[BILL] = now.rate, now.bill
-    for label, key, known in (("Requests", RATE, RATES), ("Costs", BILL, BILLS)):
+    for label, key, known in (("Requests", RATE, words.RATES), ("Costs", BILL, words.BILLS)):
         st.segmented_control(
             f"{label} a",
             list(known),

@@ -9,7 +9,7 @@ from pages.parts.frame import enter
 SECTIONS = {
     "Report": takereport.draw,
     "Data": takedata.draw,
-    "Charts": takedata.charts,
+    "Charts": takedata.draw_charts,
     "Link and file": takelink.draw,
     "Deployable": takedeploy.draw,
     "Class report": takeclass.draw,

@@ -15,7 +15,6 @@ import pandas as pd
 import streamlit as st
 
 from engine import LAYERS
-from engine.words import RATES, USUAL, Units
 from pages.parts import limits, timechart, words
 from pages.parts.grids import Grid, Grids, grids
 from pages.parts.state import Run
@@ -50,7 +49,7 @@ def picked() -> str | None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def payload(run_id: str, units: Units, _run: Run) -> str:
+def payload(run_id: str, units: words.Units, _run: Run) -> str:
     """Return what the browser needs to play a run, as JSON: plain lists of rounded numbers."""
     result, scenario, found = _run.result, _run.scenario, grids(run_id, _run)
     graph, names = result.topology, found.stations
@@ -202,7 +201,7 @@ def _tenths(grid: Grid) -> list[list[int]]:
 # ---------------------------------------------------------------- key numbers
 
 
-def kpis(run: Run, units: Units = USUAL) -> list[dict[str, Any]]:
+def kpis(run: Run, units: words.Units = words.USUAL) -> list[dict[str, Any]]:
     """Return the strip's six numbers: the whole run's, and how each went over time.
 
     The whole run leaves the warm-up out; `now` has one number a frame, in the unit of `kind`.
@@ -211,7 +210,7 @@ def kpis(run: Run, units: Units = USUAL) -> list[dict[str, Any]]:
     return [_throughput(run, units), *latencies, *_rest(run, units)]
 
 
-def _throughput(run: Run, units: Units) -> dict[str, Any]:
+def _throughput(run: Run, units: words.Units) -> dict[str, Any]:
     """Return how many answers a second people got."""
     summary = run.result.summary
     asked, answered = summary.requests_per_second, summary.answered_per_second
@@ -222,7 +221,7 @@ def _throughput(run: Run, units: Units) -> dict[str, Any]:
         "state": limits.above(missing, 1 - limits.ANSWERED_WARN, 1 - limits.ANSWERED_BAD),
         "help": f"Answers per {units.rate}; people ask {words.per_second(asked, units)}",
         "kind": units.rate,
-        "now": _column(run.result.timeseries["answered_per_s"] * RATES[units.rate][0]),
+        "now": _column(run.result.timeseries["answered_per_s"] * words.RATES[units.rate][0]),
     }
 
 
@@ -241,7 +240,7 @@ def _latency(run: Run, name: str) -> dict[str, Any]:
     }
 
 
-def _rest(run: Run, units: Units) -> list[dict[str, Any]]:
+def _rest(run: Run, units: words.Units) -> list[dict[str, Any]]:
     """Return errors and cost."""
     summary = run.result.summary
     return [

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from engine.scenario import Prices
-from engine.words import BILLS, RATES, USUAL, Units
+from engine import Prices, words
 from pages.parts.base import Base
 
 COOKIE = "strata"
@@ -34,7 +33,7 @@ class Settings(NamedTuple):
     seed: int | None = None  # None: the presets' usual one
     scheduler: str = ""
     prices: tuple[tuple[str, float], ...] = ()  # (name, US dollars) of those that differ
-    units: Units = USUAL
+    units: words.Units = words.USUAL
 
     def to_cookie(self) -> str:
         """Return it as a word that a cookie takes."""
@@ -46,7 +45,7 @@ class Settings(NamedTuple):
 def from_cookie(word: str | None) -> Settings:
     """Return what a cookie says; of junk, only what makes sense.
 
-    >>> said = Settings(projector=True, seed=3, units=Units(bill="month"))
+    >>> said = Settings(projector=True, seed=3, units=words.Units(bill="month"))
     >>> from_cookie(said.to_cookie()) == said
     True
     >>> from_cookie("junk") == from_cookie(None) == Settings()
@@ -70,12 +69,15 @@ def from_cookie(word: str | None) -> Settings:
     )
 
 
-def _units(said: Any) -> Units:
+def _units(said: Any) -> words.Units:
     """Return those units that there are; else the usual ones."""
     if not isinstance(said, list) or len(said) != 2:
-        return USUAL
+        return words.USUAL
     rate, bill = (each if isinstance(each, str) else "" for each in said)
-    return Units(rate if rate in RATES else USUAL.rate, bill if bill in BILLS else USUAL.bill)
+    return words.Units(
+        rate if rate in words.RATES else words.USUAL.rate,
+        bill if bill in words.BILLS else words.USUAL.bill,
+    )
 
 
 def priced(pairs: list[Any]) -> tuple[tuple[str, float], ...]:

@@ -6,8 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from engine import Result, ScenarioError, simulate
-from engine.report import class_report, to_html
+from engine import Result, ScenarioError, class_report, simulate, to_html
 from pages.parts import making, words
 from pages.parts.kept import recall, remember
 from pages.parts.making import Making

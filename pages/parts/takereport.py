@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from engine.export.bundle import zipped
-from engine.report import Asked, Document, report, to_html, to_markdown, to_pdf
-from engine.words import Units
+from engine import Asked, export, report, to_html, to_markdown, to_pdf, words
 from pages.parts import jobs, making, settings
 from pages.parts.base import YOURS, preset_base
 from pages.parts.kept import recall, remember
@@ -39,7 +37,7 @@ class Wish(NamedTuple):
     runs: int
     kind: str
     studies: tuple[str, ...]  # of `STUDIES` that go into it
-    units: Units
+    units: words.Units
 
 
 class Made(NamedTuple):
@@ -169,7 +167,7 @@ def _make(run: Run, wish: Wish, studies: dict[str, Any], scheduler: str, job: Ma
     preset = None if name == YOURS else preset_base(name).scenario
     asked = Asked(question, note, author, name if preset else "", preset, wish.units)
     lab = job.lab(scheduler) if wish.runs > 1 else None
-    document = report(
+    document = report.report(
         run.result,
         asked,
         lab=lab,
@@ -185,11 +183,13 @@ def _make(run: Run, wish: Wish, studies: dict[str, Any], scheduler: str, job: Ma
         job.say("Setting the pages of the PDF")
         return Made(f"{file}.pdf", "application/pdf", _pdf(document), html)
     if wish.kind == "Markdown":
-        return Made(f"{file}.zip", "application/zip", zipped(to_markdown(document, file)), html)
+        return Made(
+            f"{file}.zip", "application/zip", export.zipped(to_markdown(document, file)), html
+        )
     return Made(f"{file}.html", "text/html", html.encode(), html)
 
 
-def _pdf(document: Document) -> bytes:
+def _pdf(document: report.Document) -> bytes:
     """Return it as PDF, made by a process of its own: a page of it takes seconds of computing."""
     from loky import ProcessPoolExecutor  # noqa: PLC0415 (only who wants a PDF needs it)
 
