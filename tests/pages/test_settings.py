@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from engine.words import Units
-from pages.parts.settings import COOKIE_MAX, PRICE_MAX, Settings, from_cookie, usual_prices
+from pages.parts.settings import COOKIE, COOKIE_MAX, PRICE_MAX, Settings, from_cookie, usual_prices
 from tests.pages.playground import ANSWER_MS, Playground
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -28,6 +28,15 @@ def settings_of(page: Page, url: str) -> None:
     page.get_by_text("Price list").wait_for(timeout=ANSWER_MS)
 
 
+def kept(page: Page, said: Settings) -> None:
+    """Wait until the browser keeps just these settings."""
+    page.wait_for_function(
+        "word => document.cookie.split('; ').includes(word)",
+        arg=f"{COOKIE}={said.to_cookie()}",
+        timeout=ANSWER_MS,
+    )
+
+
 def test_prices_seed_and_type_are_kept_for_the_next_visit(server: str, visitor: Page) -> None:
     """What one sets for a whole term is not to be set anew every morning."""
     page = visitor
@@ -42,6 +51,7 @@ def test_prices_seed_and_type_are_kept_for_the_next_visit(server: str, visitor: 
     expect(page.get_by_role("spinbutton", name="Seed", exact=True)).to_have_value("12")
     page.get_by_role("radio", name="Projector").click()
     page.wait_for_function("getComputedStyle(document.documentElement).fontSize !== '14px'")
+    kept(page, Settings(projector=True, seed=12, prices=(("app_core_usd_per_hour", 45.0),)))
     ground.open(server)
     assert "-12" in ground.run
     assert ground.numbers()[-1] != usual
@@ -59,7 +69,7 @@ def test_units_hold_on_the_playground(server: str, visitor: Page) -> None:
     settings_of(page, server)
     page.get_by_role("radio", name="minute").click()
     page.get_by_role("radio", name="month").click()
-    expect(page.get_by_role("radio", name="month")).to_be_checked()
+    kept(page, Settings(units=Units("minute", "month")))
     ground.open(server)
     assert ground.numbers()[0].endswith("/min")
     month = ground.numbers()[-1]

@@ -72,6 +72,19 @@ def test_a_link_to_ones_own_scenario_carries_it(
     other.expect_text("replicas: 5")
 
 
+def test_a_link_shows_the_same_in_another_machines_strata(
+    server: str, serve: Callable[[], str], page: Page, page_of: Callable[..., Page]
+) -> None:
+    """A colleague would look at another system, or at other figures."""
+    here = Playground(page).open(server, f"/?s={own_link()}")
+    TakePage(page).open(server, "Link and file", f"s={own_link()}")
+    carried = page.locator(".st-key-take-out code").first.inner_text()
+    there = Playground(page_of(locale="de-DE")).open(serve(), carried)
+    here.open(server, carried)
+    assert there.run == here.run
+    assert there.numbers() == here.numbers()
+
+
 # ---------------------------------------------------------------- report
 
 
@@ -94,6 +107,16 @@ def test_the_report_has_the_figures_of_the_screen(server: str, page: Page) -> No
     assert "Is <b>four</b> enough?" in text
     for figure in figures:
         assert figure in text, figure
+
+
+def test_a_sweep_of_the_scenario_goes_into_its_report(server: str, page: Page) -> None:
+    """What took minutes to play would be left behind."""
+    page.goto(f"{server}/sweep?client.requests_per_second=100")
+    sweep = page.get_by_role("button", name="Sweep", exact=True)
+    sweep.click(timeout=ANSWER_MS)
+    expect(page.get_by_text("Called off").or_(sweep)).to_be_enabled(timeout=6 * ANSWER_MS)
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Take away").click()
+    expect(page.get_by_role("checkbox", name="With the sweep")).to_be_checked(timeout=ANSWER_MS)
 
 
 # ---------------------------------------------------------------- data, configuration, class
