@@ -76,19 +76,15 @@ def looks() -> None:
 
 def units() -> None:
     """Draw by what rates and running costs are said."""
-    st.markdown("**Units**")
+    st.markdown("**Units** of key numbers, tables and reports")
     now = settings.current().units
     st.session_state[RATE], st.session_state[BILL] = now.rate, now.bill
-    for label, key, known in (("Requests", RATE, words.RATES), ("Costs", BILL, words.BILLS)):
-        st.segmented_control(
-            f"{label} a",
-            list(known),
-            required=True,
-            key=key,
-            on_change=on_units,
-            help="Of key numbers, tables and reports. Axes of charts, knobs and the list of prices"
-            " keep seconds and hours. A month has 730 hours.",
-        )
+    fields = (("Requests a", RATE, words.RATES), ("Costs a", BILL, words.BILLS))
+    for column, (label, key, known) in zip(st.columns(3, gap="small"), fields, strict=False):
+        column.segmented_control(label, list(known), required=True, key=key, on_change=on_units)
+    st.caption(
+        "Axes of charts, knobs and the list above keep seconds and hours. A month has 730 hours."
+    )
 
 
 def begins() -> None:
@@ -166,10 +162,11 @@ left, right = st.columns([1, 2.2], gap="medium")
 with left:
     with st.container(border=True, key="set-looks"):
         looks()
-    with st.container(border=True, key="set-units"):
-        units()
     with st.container(border=True, key="set-runs"):
         begins()
-with right, st.container(border=True, key="set-prices"):
-    prices()
+with right:
+    with st.container(border=True, key="set-prices"):
+        prices()
+    with st.container(border=True, key="set-units"):
+        units()
 st.caption("Kept by this browser for your next visit; nothing of it leaves for anywhere else.")

@@ -31,4 +31,4 @@ with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
 try:
     SECTIONS[chosen or "Report"](run)
 except ScenarioError as error:
-    st.warning(str(error), icon="⚠️")
+    st.warning(str(error), icon=":material/warning:")

@@ -104,9 +104,12 @@ def watch(making: Making, name: str) -> bool:
     if not making.over:
         st.fragment(_look, run_every=LOOK_SECONDS)(making, name, time.monotonic())
     elif making.problem:
-        st.warning(making.problem, icon="⚠️")
+        st.warning(making.problem, icon=":material/warning:")
     elif making.cancelled:
-        st.info("Called off. Runs that were played are kept for the next time.", icon="✋")
+        st.info(
+            "Called off. Runs that were played are kept for the next time.",
+            icon=":material/back_hand:",
+        )
     return making.over and making.result is not None
 
 

@@ -43,7 +43,7 @@ def draw(run: Run) -> None:
         )
         found, problems = gathered([(f.name, f.getvalue()) for f in files or ()], links)
         for line in problems:
-            st.warning(words.plain(line), icon="⚠️")
+            st.warning(words.plain(line), icon=":material/warning:")
         about = (
             title,
             run.id if mine else "",
@@ -59,7 +59,7 @@ def draw(run: Run) -> None:
             st.info(
                 "Each student takes the scenario away, as a file or a link. Put them all here: one"
                 " page shows them side by side, with what each did differently.",
-                icon="🎓",
+                icon=":material/school:",
             )
         elif making.watch(old, NAME):
             show(old.result, NAME)

@@ -77,7 +77,7 @@ def draw(run: Run) -> None:
             st.info(
                 f"The report shows what is on the screen: the system, its figures, its charts, what"
                 f" happened, what it costs, and how to get the same again.{changed}",
-                icon="📄",
+                icon=":material/description:",
             )
         elif making.watch(old, NAME):
             show(old.result, NAME)
@@ -85,7 +85,12 @@ def draw(run: Run) -> None:
 
 def _form(run: Run) -> Wish:
     """Draw the fields, and return what they say."""
-    said = {name: _field(name, run) for name in FIELDS}
+    # Title and author share a row: the button below them all is to be seen without scrolling.
+    rooms = dict(zip(("title", "author"), st.columns([3, 2], gap="small"), strict=True))
+    said = {}
+    for name in FIELDS:
+        with rooms.get(name) or st.container():
+            said[name] = _field(name, run)
     kind = st.segmented_control(
         "Format",
         list(FORMATS),
@@ -148,7 +153,7 @@ def _is_about(about: Any, run: Run) -> bool:
 def _field(name: str, run: Run) -> str:
     key = recall(f"report-{name}")
     if name == "note":
-        return st.text_area("Your note", max_chars=FIELDS[name], key=key, height=80)
+        return st.text_area("Your note", max_chars=FIELDS[name], key=key, height=70)
     labels = {"title": "Title", "author": "Author", "question": "The question asked"}
     hint = {
         "title": run.scenario.title,

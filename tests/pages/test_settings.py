@@ -1,5 +1,6 @@
 """What is set holds on every page, and at the next visit."""
 
+import pathlib
 import re
 from collections.abc import Callable, Iterator
 
@@ -7,8 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from engine.words import Units
+from pages.parts import settings
 from pages.parts.settings import COOKIE, COOKIE_MAX, PRICE_MAX, Settings, from_cookie, usual_prices
 from tests.pages.playground import ANSWER_MS, Playground
+
+PARTS = pathlib.Path(settings.__file__).parent
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -58,6 +62,29 @@ def test_prices_seed_and_type_are_kept_for_the_next_visit(server: str, visitor: 
     assert page.evaluate("getComputedStyle(document.documentElement).fontSize") != "14px"
     ground.open(server, "/?seed=4")
     assert "-4" in ground.run
+
+
+def test_light_and_dark_are_chosen_for_every_page_there_is() -> None:
+    """One page would stay white in a dark hall."""
+    titles = re.findall(r'st.Page\("pages/(\w+).py"', PARTS.joinpath("frame.py").read_text("utf-8"))
+    script = PARTS.joinpath("keeper.js").read_text("utf-8")
+    listed = re.search(r"const PAGES = \[(.*?)\]", script, re.DOTALL)
+    assert listed
+    assert re.findall(r"'(\w*)'", listed[1]) == ["", *titles[1:]]
+
+
+def test_every_page_is_in_the_navigation_of_a_projector(
+    server: str, page_of: Callable[..., Page]
+) -> None:
+    """A page behind “more” would never be found."""
+    page = page_of()
+    page.context.add_cookies(
+        [{"name": COOKIE, "value": Settings(projector=True).to_cookie(), "url": server}]
+    )
+    settings_of(page, server)
+    expect(page.get_by_test_id("stTopNav").get_by_role("link")).to_have_count(11)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    page.context.clear_cookies()
 
 
 def test_units_hold_on_the_playground(server: str, visitor: Page) -> None:

@@ -16,6 +16,7 @@ from pages.parts.takein import FILE_MAX, INSIDE_MAX, taken
 from tests.pages.playground import ANSWER_MS, Playground
 from tests.pages.scenarios import ScenarioPage
 from tests.pages.take import TakePage
+from tests.pages.test_sweep import CALM, fill, open_sweep, start
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -111,12 +112,19 @@ def test_the_report_has_the_figures_of_the_screen(server: str, page: Page) -> No
 
 def test_a_sweep_of_the_scenario_goes_into_its_report(server: str, page: Page) -> None:
     """What took minutes to play would be left behind."""
-    page.goto(f"{server}/sweep?client.requests_per_second=100")
-    sweep = page.get_by_role("button", name="Sweep", exact=True)
-    sweep.click(timeout=ANSWER_MS)
-    expect(page.get_by_text("Called off").or_(sweep)).to_be_enabled(timeout=6 * ANSWER_MS)
+    open_sweep(page, server, CALM)
+    fill(page, "Steps", "2")
+    start(page)
     page.get_by_test_id("stTopNav").get_by_role("link", name="Take away").click()
     expect(page.get_by_role("checkbox", name="With the sweep")).to_be_checked(timeout=ANSWER_MS)
+    take = TakePage(page)
+    take.put("Runs with other seeds, for uncertainty", "1")
+    take.button("Make the report").click()
+    _, content = take.download("Download amazon")
+    assert b"<h2>Sweep</h2>" in content
+    # Of another system it says nothing.
+    Playground(page).slider("App servers").press("ArrowRight")
+    expect(page.get_by_role("checkbox", name="With the sweep")).to_have_count(0, timeout=ANSWER_MS)
 
 
 # ---------------------------------------------------------------- data, configuration, class
