@@ -5,18 +5,24 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine import ScenarioError, load, simulate
+from engine import Lab, ScenarioError, axis, crew, load, simulate, sweep
 from engine.export import bundle, from_link, to_link
 from engine.export.bundle import zipped
+from engine.words import Units
+from pages.parts import takereport
+from pages.parts.base import Base
+from pages.parts.jobs import Job
+from pages.parts.making import Making
+from pages.parts.state import Run
 from pages.parts.takein import FILE_MAX, INSIDE_MAX, taken
 from tests.pages.playground import ANSWER_MS, Playground
 from tests.pages.scenarios import ScenarioPage
 from tests.pages.take import TakePage
-from tests.pages.test_sweep import CALM, fill, open_sweep, start
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -73,19 +79,6 @@ def test_a_link_to_ones_own_scenario_carries_it(
     other.expect_text("replicas: 5")
 
 
-def test_a_link_shows_the_same_in_another_machines_strata(
-    server: str, serve: Callable[[], str], page: Page, page_of: Callable[..., Page]
-) -> None:
-    """A colleague would look at another system, or at other figures."""
-    here = Playground(page).open(server, f"/?s={own_link()}")
-    TakePage(page).open(server, "Link and file", f"s={own_link()}")
-    carried = page.locator(".st-key-take-out code").first.inner_text()
-    there = Playground(page_of(locale="de-DE")).open(serve(), carried)
-    here.open(server, carried)
-    assert there.run == here.run
-    assert there.numbers() == here.numbers()
-
-
 # ---------------------------------------------------------------- report
 
 
@@ -110,21 +103,24 @@ def test_the_report_has_the_figures_of_the_screen(server: str, page: Page) -> No
         assert figure in text, figure
 
 
-def test_a_sweep_of_the_scenario_goes_into_its_report(server: str, page: Page) -> None:
-    """What took minutes to play would be left behind."""
-    open_sweep(page, server, CALM)
-    fill(page, "Steps", "2")
-    start(page)
-    page.get_by_test_id("stTopNav").get_by_role("link", name="Take away").click()
-    expect(page.get_by_role("checkbox", name="With the sweep")).to_be_checked(timeout=ANSWER_MS)
-    take = TakePage(page)
-    take.put("Runs with other seeds, for uncertainty", "1")
-    take.button("Make the report").click()
-    _, content = take.download("Download amazon")
-    assert b"<h2>Sweep</h2>" in content
-    # Of another system it says nothing.
-    Playground(page).slider("App servers").press("ArrowRight")
-    expect(page.get_by_role("checkbox", name="With the sweep")).to_have_count(0, timeout=ANSWER_MS)
+def test_a_sweep_of_the_scenario_goes_into_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What took minutes to play would be left behind, or stand in a report of something else."""
+    scenario = load("monolith").change({"duration_seconds": 3, "warm_up_seconds": 1})
+    asked = [axis(scenario, "application.replicas", [1, 2])]
+    swept = sweep(scenario, asked, Lab(crew(processes=1)), runs=2)
+    about = SimpleNamespace(scenario=scenario.digest())
+    done = Job("sweep", about, over=True, result=swept)
+    monkeypatch.setattr(takereport.jobs, "find", {"sweep": done}.get)
+    run, other = (
+        Run("test", Base("monolith", each), each, simulate(each, seed=1))
+        for each in (scenario, scenario.change({"application.replicas": 3}))
+    )
+    assert takereport.studies_of(run) == {"sweep": swept}
+    assert takereport.studies_of(other) == {}
+    wish = takereport.Wish("test", ("", "", "", ""), 1, "HTML", ("sweep",), Units())
+    made = takereport._make(run, wish, {"sweep": swept}, "", Making(wish))
+    assert "<h2>Sweep</h2>" in made.html
+    assert "<h2>Comparison</h2>" not in made.html
 
 
 # ---------------------------------------------------------------- data, configuration, class
