@@ -23,14 +23,13 @@ from engine import (
     simulate,
     to_link,
 )
-from pages.parts import settings
+from pages.parts import limits, settings
 from pages.parts.base import YOURS, Base, preset_base
 from pages.parts.draft import Draft, opened
 from pages.parts.words import plain
 
 PRESET, SEED, STATION, JOURNEY, MORE = "preset", "seed", "station", "journey", "more"
 FIRST_PRESET, FIRST_SEED = "amazon", 7
-REQUESTS_MAX = 5_000_000  # that a page plays at once: some fifteen seconds on a slow machine
 RUNS_MAX = 12  # kept for all sessions together; one holds about 24 MB
 SEED_MAX = settings.SEED_MAX
 
@@ -187,22 +186,8 @@ def _simulate(start: Base, changes: dict[str, Any]) -> Run:
     """Return the run of a base with some knobs turned.  Raises ScenarioError."""
     scenario = start.scenario.change(changes)
     seed = int(st.session_state.get(SEED, FIRST_SEED))
-    refuse_hours(scenario)
+    limits.refuse_hours(scenario)
     return simulated(scenario.digest(), seed, start.key, start, scenario)
-
-
-def refuse_hours(scenario: Scenario) -> None:
-    """Raise ScenarioError for what would keep a page waiting for minutes or hours."""
-    client = scenario.client
-    rate = client.requests_per_second
-    if client.arrivals == "closed":
-        rate = client.users / max(client.think_time.mean_ms / 1e3, 0.01)
-    count = rate * scenario.duration_seconds
-    if count > REQUESTS_MAX:
-        raise ScenarioError(
-            f"duration_seconds is {scenario.duration_seconds:g}: some {count:,.0f} requests, of"
-            f" which a page plays {REQUESTS_MAX:,}; shorten it, lower the load, or use the shell"
-        )
 
 
 def said(run: Run) -> str:

@@ -16,7 +16,7 @@ import yaml
 from playwright.sync_api import Page, expect
 
 from engine import Scenario, ScenarioError, load, presets, to_link
-from pages.parts import settings, state
+from pages.parts import limits, settings
 from pages.parts.takeclass import gathered
 from pages.parts.takein import FILE_MAX, of_link, taken
 from tests.pages.playground import ANSWER_MS, Playground
@@ -194,7 +194,7 @@ def test_ten_thousand_inputs_are_read_or_refused_in_one_line() -> None:
     assert len(opened) > 40  # else what makes sense would not have been tried
     # What can be read is laid out as the pages do it: it works, or is refused in one line.
     for scenario in opened:
-        tried(lambda each: (state.refuse_hours(each), each.program()), scenario)
+        tried(lambda each: (limits.refuse_hours(each), each.program()), scenario)
 
 
 @pytest.mark.parametrize("name", ["huge.yaml", "huge.zip"])
