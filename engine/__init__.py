@@ -7,7 +7,7 @@ result.summary.latency_ms_p99
 What leaves a run has faces of its own: `from engine import charts, export, report`.
 """
 
-from engine import words
+from engine import charts, deploy, export, report, words
 from engine.deploy import Kind as DeployKind
 from engine.deploy import files as deploy_files
 from engine.deploy import kinds as deploy_kinds
@@ -28,7 +28,7 @@ from engine.report import Asked, class_report, headline, made_from, to_html, to_
 from engine.report import report as scenario_report
 from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
-from engine.scenario import Scenario
+from engine.scenario import Prices, Scenario
 from engine.study.candidates import Candidate
 from engine.study.compare import RUNS, Comparison, Verdict, compare, comparisons
 from engine.study.crew import Cluster, Crew, Processes, crew
@@ -44,7 +44,7 @@ from engine.study.figures import METRICS, Metric, Outcome, Task
 from engine.study.goal import BadDay, Goal, bad_day
 from engine.study.lab import Lab, StoppedError, differences, seeds
 from engine.study.plan import Plan, front_of, plan
-from engine.study.shelf import Shelf
+from engine.study.shelf import Shelf, usual_place
 from engine.study.statistics import Interval, batch_means, interval, mser5
 from engine.study.sweep import (
     Axis,
@@ -100,6 +100,7 @@ __all__ = [
     "Postmortem",
     "Precision",
     "PresetInfo",
+    "Prices",
     "Processes",
     "Remedy",
     "Result",
@@ -127,6 +128,7 @@ __all__ = [
     "compare",
     "comparisons",
     "crew",
+    "deploy",
     "deploy_files",
     "deploy_kinds",
     "differences",
@@ -166,6 +168,7 @@ __all__ = [
     "to_markdown",
     "to_pdf",
     "uncovered",
+    "usual_place",
     "values",
     "warm_up",
     "what_next",

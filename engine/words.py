@@ -4,9 +4,23 @@ A no-break space keeps a number and its unit on one line.
 """
 
 import math
+from typing import NamedTuple
 
 SPACE = "\N{NO-BREAK SPACE}"
+RATES = {"second": (1.0, "s"), "minute": (60.0, "min")}
+# 730 hours: a month as AWS's pricing calculator has it.
+BILLS = {"hour": (1.0, "h"), "day": (24.0, "day"), "month": (730.0, "month")}
 _MARKDOWN = frozenset(r"\`*_[]<>#$:~|")
+
+
+class Units(NamedTuple):
+    """What rates and running costs are said by: keys of `RATES` and `BILLS`."""
+
+    rate: str = "second"
+    bill: str = "hour"
+
+
+USUAL = Units()
 
 
 def figures(value: float) -> str:
@@ -51,13 +65,24 @@ def percent(ratio: float) -> str:
     return f"{number}{SPACE}%"
 
 
-def per_second(value: float) -> str:
-    r"""Return a rate.
+def per_second(value: float, units: Units = USUAL) -> str:
+    r"""Return a rate, which is given by the second.
 
-    >>> per_second(895.5)
-    '896\xa0/s'
+    >>> per_second(895.5), per_second(2.5, Units(rate="minute"))
+    ('896\xa0/s', '150\xa0/min')
     """
-    return f"{figures(value)}{SPACE}/s"
+    factor, unit = RATES[units.rate]
+    return f"{figures(value * factor)}{SPACE}/{unit}"
+
+
+def running(usd_per_hour: float, units: Units = USUAL) -> str:
+    """Return what something costs that runs on and on.
+
+    >>> running(3.2), running(3.2, Units(bill="month"))
+    ('$3.20/h', '$2,336/month')
+    """
+    factor, unit = BILLS[units.bill]
+    return f"{dollars(usd_per_hour * factor)}/{unit}"
 
 
 def dollars(value: float) -> str:

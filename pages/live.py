@@ -3,13 +3,13 @@
 import streamlit as st
 
 from engine import ScenarioError
-from pages.parts import live, state
+from pages.parts import address, live
 from pages.parts.frame import through_the_door
 
 through_the_door()
 try:
     stage = live.stage()
-    for line in state.link_problems(stage.id):
+    for line in address.link_problems(stage.id):
         st.warning(line, icon="⚠️")
     live.play(stage)
 except ScenarioError as error:

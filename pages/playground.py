@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import charts, state, timechart
+from pages.parts import charts, settings, state, timechart
 from pages.parts.flowmap import flowmap, payload, picked
 from pages.parts.frame import enter, give_way
 from pages.parts.inspector import choose_part, inspector, selected_part
@@ -19,7 +19,7 @@ run = enter()
 
 # All arithmetic comes before the first element: the browser then draws the whole answer at once.
 selected = selected_part(run)
-answer = payload(run.id, run)
+answer = payload(run.id, settings.current().units, run)
 over_time = charts.over_time(run, selected)
 left, right = st.columns([3.35, 1], gap="small")
 with left:

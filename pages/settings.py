@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from engine.study.shelf import usual_place
+from engine import usual_place, words
 from pages.parts import making, settings, state
 from pages.parts.frame import through_the_door
 from pages.parts.keeper import keeper
 
 PRICE = "price-"
+RATE, BILL = "set-rate", "set-bill"
 SIZE, SEED, SCHEDULER = "set-type", "set-seed", "set-scheduler"
 USUAL, BIG = "Usual", "Projector"
 
@@ -15,6 +16,11 @@ USUAL, BIG = "Usual", "Projector"
 def on_type() -> None:
     """Take over how large things are."""
     settings.change(projector=st.session_state[SIZE] == BIG)
+
+
+def on_units() -> None:
+    """Take over by what rates and costs are said."""
+    settings.change(units=words.Units(st.session_state[RATE], st.session_state[BILL]))
 
 
 def on_seed() -> None:
@@ -65,6 +71,19 @@ def looks() -> None:
         key=SIZE,
         on_change=on_type,
         help="Projector: bigger type, controls and map, to be read from the last row.",
+    )
+
+
+def units() -> None:
+    """Draw by what rates and running costs are said."""
+    st.markdown("**Units** of key numbers, tables and reports")
+    now = settings.current().units
+    st.session_state[RATE], st.session_state[BILL] = now.rate, now.bill
+    fields = (("Requests a", RATE, words.RATES), ("Costs a", BILL, words.BILLS))
+    for column, (label, key, known) in zip(st.columns(3, gap="small"), fields, strict=False):
+        column.segmented_control(label, list(known), required=True, key=key, on_change=on_units)
+    st.caption(
+        "Axes of charts, knobs and the list above keep seconds and hours. A month has 730 hours."
     )
 
 
@@ -145,6 +164,9 @@ with left:
         looks()
     with st.container(border=True, key="set-runs"):
         begins()
-with right, st.container(border=True, key="set-prices"):
-    prices()
+with right:
+    with st.container(border=True, key="set-prices"):
+        prices()
+    with st.container(border=True, key="set-units"):
+        units()
 st.caption("Kept by this browser for your next visit; nothing of it leaves for anywhere else.")

@@ -9,7 +9,7 @@ from pages.parts.frame import enter
 SECTIONS = {
     "Report": takereport.draw,
     "Data": takedata.draw,
-    "Charts": takedata.charts,
+    "Charts": takedata.draw_charts,
     "Link and file": takelink.draw,
     "Deployable": takedeploy.draw,
     "Class report": takeclass.draw,
@@ -31,4 +31,4 @@ with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
 try:
     SECTIONS[chosen or "Report"](run)
 except ScenarioError as error:
-    st.warning(str(error), icon="⚠️")
+    st.warning(str(error), icon=":material/warning:")

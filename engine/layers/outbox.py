@@ -43,8 +43,14 @@ class Outbox(Component):
     )
 
     def emit(self, program: Program, scenario: Scenario, publish: Publish) -> None:
-        """Emit the row; its relay is laid out on first use, one for each set of receivers."""
+        """Emit the row; its relay is laid out on first use, one for each set of receivers.
+
+        Where keys decide on partitions, it is one for each space of keys too: a relay looks a
+        row's key up in the table of its own space.
+        """
         name = "asynchronous.outbox" + "".join(f".{kind}" for kind in publish.to)
+        if scenario.asynchronous.keyed and publish.dataset:
+            name += f":{publish.dataset}"
         station = program.station(name, "Outbox", "worker")
         with program.at(station, "insert"):
             program.hold("row", self.row)

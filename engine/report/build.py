@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from engine.charts import Picture, pictures, waterfalls
-from engine.errors import ScenarioError, shown
+from engine.errors import ScenarioError
 from engine.export.link import to_link
 from engine.reading import load, presets
 from engine.report import studies
@@ -23,7 +23,7 @@ from engine.report.document import (
     Words,
     numeric,
 )
-from engine.report.honest import assumptions, not_modelled
+from engine.report.honest import assumptions, not_modelled, setting
 from engine.report.pillars import pillars
 from engine.result import Result
 from engine.scenario import Scenario
@@ -34,7 +34,17 @@ from engine.study.lab import Lab, differences, seeds, values_of
 from engine.study.statistics import interval
 from engine.study.sweep import Sweep
 from engine.version import VERSION
-from engine.words import dollars, milliseconds, per_second, percent
+from engine.words import (
+    BILLS,
+    SPACE,
+    USUAL,
+    Units,
+    dollars,
+    milliseconds,
+    per_second,
+    percent,
+    running,
+)
 
 RUNS = 5
 ROWS_MAX = 200  # of a table
@@ -49,6 +59,7 @@ class Asked(NamedTuple):
     author: str = ""
     name: str = ""  # of the preset or file, for the command
     preset: Scenario | None = None  # what the scenario was made from
+    units: Units = USUAL  # of rates and running costs
 
 
 def report(
@@ -75,15 +86,15 @@ def report(
         Section("Over time", tuple(drawn[n] for n in ("latency", "requests", "busy", "in_flight"))),
         Section("Latency", (drawn["distribution"], _journeys(result))),
         _where(result, drawn["shares"]),
-        _stations(result),
+        _stations(result, said.units),
         _events(result),
         Section("Traces", _traces(result)),
         *([studies.comparison(comparison)] if comparison else []),
         *([studies.swept(swept)] if swept else []),
         _score(result, lab),
-        _cost(result),
+        _cost(result, said.units),
         Section("Assumptions", (Items(assumptions(result)),)),
-        Section("What is not modelled", tuple(Words(text) for text in not_modelled(result))),
+        Section("What is not modelled", (Table(("Of", "What is left out"), not_modelled(result)),)),
         _again(result, said),
         Section("The whole scenario", (Code(result.scenario.to_yaml()),)),
     ]
@@ -105,7 +116,7 @@ def made_from(scenario: Scenario) -> Scenario | None:
 # ---------------------------------------------------------------- at a glance
 
 
-def headline(result: Result) -> tuple[Fact, ...]:
+def headline(result: Result, units: Units = USUAL) -> tuple[Fact, ...]:
     """Return the key numbers, in the words of the screen."""
     s = result.summary
     million = s.cost_usd_per_million_requests
@@ -117,14 +128,14 @@ def headline(result: Result) -> tuple[Fact, ...]:
     return (
         Fact(
             "Throughput",
-            per_second(s.answered_per_second),
-            f"{per_second(s.requests_per_second)} asked",
+            per_second(s.answered_per_second, units),
+            f"{per_second(s.requests_per_second, units)} asked",
         ),
         Fact("Latency p50", ms(s.latency_ms_p50)),
         Fact("Latency p95", ms(s.latency_ms_p95)),
         Fact("Latency p99", ms(s.latency_ms_p99)),
         Fact("Errors", percent(s.error_ratio)),
-        Fact("Cost", f"{dollars(s.cost_usd_per_hour)}/h", per_million),
+        Fact("Cost", running(s.cost_usd_per_hour, units), per_million),
     )
 
 
@@ -137,7 +148,7 @@ def _first(result: Result, said: Asked, replications: Sequence[Outcome]) -> Sect
         blocks.append(Words(result.scenario.blurb))
     if said.note:
         blocks.append(Words(f"The author's note: {said.note}"))
-    blocks += [Facts(headline(result)), Items(explain(result).sentences)]
+    blocks += [Facts(headline(result, said.units)), Items(explain(result).sentences)]
     blocks.append(_uncertainty(result, replications))
     s = result.summary
     blocks.append(
@@ -187,7 +198,7 @@ def _configuration(result: Result, said: Asked) -> Section:
         ]
         title = said.preset.title
         if differ:
-            rows = tuple((path, shown(old), shown(new)) for path, old, new in differ[:ROWS_MAX])
+            rows = tuple((path, setting(old), setting(new)) for path, old, new in differ[:ROWS_MAX])
             caption = f"What differs from “{title}” as it comes."
             blocks.append(Table(("Knob", "There", "Here"), rows, caption))
         else:
@@ -232,7 +243,7 @@ def _where(result: Result, drawn: Picture) -> Section:
     return Section("Where the time goes", (drawn, spent))
 
 
-def _stations(result: Result) -> Section:
+def _stations(result: Result, units: Units) -> Section:
     columns = (
         "Part",
         "Layer",
@@ -250,7 +261,7 @@ def _stations(result: Result) -> Section:
             str(row["title"]),
             str(row["layer"]),
             str(row["instances"]),
-            per_second(row["rate_per_s"]),
+            per_second(row["rate_per_s"], units),
             _share(row["utilisation"]),
             *(
                 _ms(row[name])
@@ -337,14 +348,14 @@ def _traces(result: Result) -> tuple[Block, ...]:
 def _score(result: Result, lab: Lab | None) -> Section:
     columns = ("Pillar", "Score", "Measured", "How")
     rows = tuple(
-        (p.name, "–" if p.score is None else f"{p.score} of 100", p.measured, p.how)
+        (p.name, "–" if p.score is None else f"{p.score}{SPACE}of{SPACE}100", p.measured, p.how)
         for p in pillars(result, lab)
     )
     marks = numeric(columns, "Pillar", "Measured", "How")
     return Section("Score on five pillars", (Table(columns, rows, "", marks),))
 
 
-def _cost(result: Result) -> Section:
+def _cost(result: Result, units: Units) -> Section:
     columns = ("Item", "Quantity", "Each an hour", "An hour")
     bill = result.bill()
     rows = [
@@ -353,6 +364,9 @@ def _cost(result: Result) -> Section:
     ]
     total = sum(line.usd_per_hour for line in bill)
     rows.append(("In all", "", "", dollars(total)))
+    if units.bill != USUAL.bill:
+        hours = BILLS[units.bill][0]
+        rows.append((f"In all, a {units.bill} of {hours:g} h", "", "", dollars(total * hours)))
     said = "List prices, as the scenario has them; of what was scaled, the mean number over time."
     return Section("Cost", (Table(columns, tuple(rows), said, numeric(columns, "Item")),))
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from engine.charts import Picture
 from engine.charts.run import latency
 from engine.charts.seven import architecture
-from engine.errors import ScenarioError, shown
+from engine.errors import ScenarioError
 from engine.export.link import to_link
 from engine.report.build import headline
 from engine.report.document import Block, Code, Document, Facts, Section, Table, Words, numeric
+from engine.report.honest import setting
 from engine.report.pillars import pillars
 from engine.result import Result
 from engine.study.lab import differences
@@ -78,7 +79,7 @@ def _differs(first: Result, result: Result) -> Block:
     if result is first:
         return Words("The others are compared with this one.")
     found = differences(first.scenario, result.scenario)
-    rows = tuple((path, shown(old), shown(new)) for path, old, new in found[:ROWS_MAX])
+    rows = tuple((path, setting(old), setting(new)) for path, old, new in found[:ROWS_MAX])
     if not rows:
         return Words("No knob stands elsewhere than in the first.")
     more = f" The first {ROWS_MAX} of {len(found)}." if len(found) > ROWS_MAX else ""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import pathlib
 import re
+from typing import Any
 
+from engine.errors import shown
 from engine.result import Result
 
+PLANNED_MAX = 6
 LIST = pathlib.Path(__file__).parents[2] / "docs" / "not-modelled.md"
 ALWAYS = ("Cost", "Everywhere", "Traces")
 
@@ -53,13 +56,34 @@ def _listed() -> dict[str, str]:
     return {match[1]: match[2] for match in found if match}
 
 
-def not_modelled(result: Result) -> tuple[str, ...]:
-    """Return what is left out of the layers that are on, a paragraph each."""
+def setting(value: object) -> str:
+    """Return what a knob stands at; of what is planned, what and when.
+
+    >>> setting(0.5), setting([]), setting([{"do": "kill_server", "at_seconds": 20.0, "server": 1}])
+    ('0.5', 'none', 'kill_server at 20 s')
+    """
+    if isinstance(value, list | tuple):
+        if not value:
+            return "none"
+        if all(isinstance(each, dict) and "at_seconds" in each for each in value):
+            said = (f"{_what(each)} at {each['at_seconds']:g} s" for each in value[:PLANNED_MAX])
+            more = f", and {len(value) - PLANNED_MAX} more" if len(value) > PLANNED_MAX else ""
+            return ", ".join(said) + more
+    return shown(value)
+
+
+def _what(planned: dict[str, Any]) -> str:
+    """Return what is planned: a fault's name, or the knobs that are turned."""
+    return str(planned.get("do") or " and ".join(map(str, planned.get("set", {"change": 0}))))
+
+
+def not_modelled(result: Result) -> tuple[tuple[str, str], ...]:
+    """Return what is left out of the layers that are on, by topic."""
     on = {name.capitalize() for name, layer in result.scenario.layers() if layer.enabled}
     listed = _listed()
     said = tuple(
-        f"{topic}: {text.replace('*', '')}"
+        (topic, text.replace("*", ""))
         for topic, text in listed.items()
         if topic in on or topic in ALWAYS
     )
-    return said or ("See docs/not-modelled.md of the project.",)
+    return said or (("Everywhere", "See docs/not-modelled.md of the project."),)

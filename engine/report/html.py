@@ -35,7 +35,7 @@ p { margin: 8px 0; max-width: 78ch; overflow-wrap: anywhere; }
 nav ol { columns: 2; padding-left: 24px; }
 nav a { color: #0072B2; text-decoration: none; }
 .facts { display: flex; flex-wrap: wrap; gap: 10px; margin: 14px 0; }
-.fact { border: 1px solid #D5D9DE; border-radius: 6px; padding: 8px 14px; min-width: 128px; }
+.fact { border: 1px solid #D5D9DE; border-radius: 6px; padding: 8px 14px; flex: 1 1 128px; }
 .fact b { display: block; font-size: 22px; }
 .fact small { color: #5C636B; display: block; }
 figure { margin: 16px 0; break-inside: avoid; }
@@ -66,6 +66,7 @@ pre { background: #EEF0F3; padding: 10px 12px; border-radius: 6px; font-size: 12
   th, td { padding: 2px 5px; }
   thead { display: table-header-group; }
   .wide { overflow: visible; }
+  .fact { flex: 1 1 28%; }
   .n { white-space: normal; }
   pre { font-size: 7.5pt; }
 }

@@ -10,12 +10,16 @@ from engine.charts.colours import LAYERS
 from engine.charts.plots import Curve, Plot, lines
 from engine.errors import shown
 from engine.report.document import Block, Section, Table, Words, numeric
+from engine.report.honest import setting
 from engine.study.compare import Comparison
 from engine.study.figures import METRICS
-from engine.study.sweep import Sweep
+from engine.study.sweep import Cell, Sweep
 
 METRIC = "latency_ms_p99"
 ROWS_MAX = 400
+ACROSS_MAX = 5  # so many points stand side by side, with every figure
+HEADLINE = ("latency_ms_p50", "latency_ms_p95", METRIC, "error_ratio", "answered_per_second",
+            "cost_usd_per_hour")  # fmt: skip
 
 
 def comparison(found: Comparison) -> Section:
@@ -28,7 +32,7 @@ def comparison(found: Comparison) -> Section:
     ]
     for name in found.names[1:]:
         differ = found.differs[name]
-        rows = tuple((path, shown(old), shown(new)) for path, old, new in differ[:ROWS_MAX])
+        rows = tuple((path, setting(old), setting(new)) for path, old, new in differ[:ROWS_MAX])
         blocks.append(Table(("Knob", found.names[0], name), rows, f"How {name} differs."))
         columns = ("Figure", found.names[0], name, "Verdict")
         said = []
@@ -45,15 +49,18 @@ def swept(found: Sweep) -> Section:
     """Return what a sweep says: a table, and a curve where one knob is a number."""
     knobs = tuple(axis.path for axis in found.axes)
     names = [name for name in METRICS if any(_known(cell, name) for cell in found.cells)]
-    columns = (*knobs, *(METRICS[name].title for name in names))
-    rows = []
-    for cell in found.cells[:ROWS_MAX]:
-        values = [cell.interval(name) for name in names]
-        said = (
-            f"{METRICS[name].say(v.mean)} ± {METRICS[name].say(v.half_width)}"
-            for name, v in zip(names, values, strict=True)
-        )
-        rows.append((*(shown(cell.changes[path]) for path in knobs), *said))
+    few = len(knobs) == 1 and len(found.cells) <= ACROSS_MAX
+    points = found.cells[:ROWS_MAX]
+    if few:
+        columns = (knobs[0], *(shown(cell.changes[knobs[0]]) for cell in points))
+        rows = [(METRICS[n].title, *(_mean(cell, n) for cell in points)) for n in names]
+    else:
+        names = [name for name in HEADLINE if name in names]
+        columns = (*knobs, *(METRICS[name].title for name in names))
+        rows = [
+            (*(shown(cell.changes[path]) for path in knobs), *(_mean(cell, n) for n in names))
+            for cell in points
+        ]
     blocks: list[Block] = (
         []
         if found.whole
@@ -61,9 +68,16 @@ def swept(found: Sweep) -> Section:
     )
     drawn = curve(found)
     blocks += [drawn] if drawn else []
-    blocks.append(Table(columns, tuple(rows), "Mean and half-width of the 95 % interval.",
-                        numeric(columns)))  # fmt: skip
+    caption = "Mean and half-width of the 95 % interval."
+    marks = numeric(columns, knobs[0]) if few else numeric(columns)
+    blocks.append(Table(columns, tuple(rows), caption, marks))
     return Section("Sweep", tuple(blocks))
+
+
+def _mean(cell: Cell, name: str) -> str:
+    """Return a figure's mean at a point of a sweep, and how sure it is."""
+    found, metric = cell.interval(name), METRICS[name]
+    return f"{metric.say(found.mean)} ± {metric.say(found.half_width)}"
 
 
 def _known(cell: Any, name: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from engine.charts import Picture
+from engine import charts
 
 _HERE = Path(__file__).parent
 _component = st.components.v2.component(
@@ -16,7 +16,7 @@ _component = st.components.v2.component(
 )
 
 
-def chartshelf(stem: str, pictures: Iterable[Picture]) -> None:
+def chartshelf(stem: str, pictures: Iterable[charts.Picture]) -> None:
     """Draw the charts; files are called `stem`-name.svg and .png."""
     charts = [{"name": p.name, "title": p.title, "said": p.caption, "svg": p.svg} for p in pictures]
     _component(key="chartshelf", data={"stem": stem, "charts": charts})

@@ -284,17 +284,17 @@ def cost(runs: dict[str, Run]) -> None:
     rows = "".join(
         f"<tr><th scope='row'>{_text(str(item))}</th>"
         + "".join(
-            f"<td>{words.dollars(float(bill[item])) if item in bill.index else '–'}</td>"
+            f"<td>{words.running(float(bill[item])) if item in bill.index else '–'}</td>"
             for bill in bills.values()
         )
         + "</tr>"
         for item in items
     )
     total = "".join(
-        f"<td><b>{words.dollars(float(bill.sum()))}</b></td>" for bill in bills.values()
+        f"<td><b>{words.running(float(bill.sum()))}</b></td>" for bill in bills.values()
     )
     st.html(
-        f"<table class='facts-table'><thead><tr><th>An hour costs</th>{heads}</tr></thead>"
+        f"<table class='facts-table'><thead><tr><th>Costs</th>{heads}</tr></thead>"
         f"<tbody>{rows}<tr><th scope='row'>All</th>{total}</tr></tbody></table>"
     )
 

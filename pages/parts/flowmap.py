@@ -49,7 +49,7 @@ def picked() -> str | None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def payload(run_id: str, _run: Run) -> str:
+def payload(run_id: str, units: words.Units, _run: Run) -> str:
     """Return what the browser needs to play a run, as JSON: plain lists of rounded numbers."""
     result, scenario, found = _run.result, _run.scenario, grids(run_id, _run)
     graph, names = result.topology, found.stations
@@ -76,7 +76,7 @@ def payload(run_id: str, _run: Run) -> str:
         "states": _states(found, nodes),
         "rate": _tenths(found.rate),
         "failing": _failing(found),
-        "kpis": kpis(_run),
+        "kpis": kpis(_run, units),
         "events": _events(result.events),
     }
     return json.dumps(whole)
@@ -201,26 +201,27 @@ def _tenths(grid: Grid) -> list[list[int]]:
 # ---------------------------------------------------------------- key numbers
 
 
-def kpis(run: Run) -> list[dict[str, Any]]:
+def kpis(run: Run, units: words.Units = words.USUAL) -> list[dict[str, Any]]:
     """Return the strip's six numbers: the whole run's, and how each went over time.
 
     The whole run leaves the warm-up out; `now` has one number a frame, in the unit of `kind`.
     """
-    return [_throughput(run), *(_latency(run, name) for name in limits.LATENCY_MS), *_rest(run)]
+    latencies = (_latency(run, name) for name in limits.LATENCY_MS)
+    return [_throughput(run, units), *latencies, *_rest(run, units)]
 
 
-def _throughput(run: Run) -> dict[str, Any]:
+def _throughput(run: Run, units: words.Units) -> dict[str, Any]:
     """Return how many answers a second people got."""
     summary = run.result.summary
     asked, answered = summary.requests_per_second, summary.answered_per_second
     missing = 1 - answered / asked if asked else 0.0
     return {
         "label": "Throughput",
-        "value": words.per_second(answered),
+        "value": words.per_second(answered, units),
         "state": limits.above(missing, 1 - limits.ANSWERED_WARN, 1 - limits.ANSWERED_BAD),
-        "help": f"Answers per second; people ask {words.per_second(asked)}",
-        "kind": "rate",
-        "now": _column(run.result.timeseries["answered_per_s"]),
+        "help": f"Answers per {units.rate}; people ask {words.per_second(asked, units)}",
+        "kind": units.rate,
+        "now": _column(run.result.timeseries["answered_per_s"] * words.RATES[units.rate][0]),
     }
 
 
@@ -239,7 +240,7 @@ def _latency(run: Run, name: str) -> dict[str, Any]:
     }
 
 
-def _rest(run: Run) -> list[dict[str, Any]]:
+def _rest(run: Run, units: words.Units) -> list[dict[str, Any]]:
     """Return errors and cost."""
     summary = run.result.summary
     return [
@@ -253,9 +254,9 @@ def _rest(run: Run) -> list[dict[str, Any]]:
         },
         {
             "label": "Cost",
-            "value": f"{words.dollars(summary.cost_usd_per_hour)}/h",
+            "value": words.running(summary.cost_usd_per_hour, units),
             "state": "o",
-            "help": "What all machines of this system cost per hour, in US dollars",
+            "help": f"What all machines of this system cost per {units.bill}, in US dollars",
             "kind": "fixed",
             "now": _per_million(summary.cost_usd_per_million_requests),
         },

@@ -178,7 +178,7 @@ def references(model: Model) -> dict[str, str]:
     """Return which fields of a step name a service, dataset or worker: it is asked for its names.
 
     >>> references(step_kinds()["publish"])
-    {'to': 'worker'}
+    {'to': 'worker', 'dataset': 'dataset'}
     """
     if "do" not in model.model_fields:
         return {}

@@ -5,7 +5,7 @@ import time
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from pages.parts import state
+from pages.parts import address, state
 from pages.parts.state import Run
 
 LEAD_SECONDS, LEAD_STEPS = 0.1, 10
@@ -36,7 +36,7 @@ def enter() -> Run:
     """Return the run that this session looks at; the first line of every page that shows one."""
     through_the_door()
     run, problem = state.current()
-    for line in (problem, *state.link_problems(run.id)):
+    for line in (problem, *address.link_problems(run.id)):
         if line:
             st.warning(line, icon="⚠️")
     return run

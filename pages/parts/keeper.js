@@ -3,7 +3,9 @@
 
 const YEAR_S = 365 * 24 * 3600;
 const LOOKS = { System: 'Automatic', Light: 'Light', Dark: 'Dark' };
-const PAGES = ['', 'live', 'traces', 'explain', 'compare', 'sweep', 'plan', 'scenario', 'take', 'settings'];
+const PAGES = [
+  '', 'live', 'traces', 'explain', 'compare', 'sweep', 'plan', 'microscope', 'scenario', 'take', 'settings',
+];
 const FORM = 2; // of Streamlit's entry
 
 // Streamlit has an entry for each address.  One look is meant for all of them.

@@ -15,10 +15,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from engine.errors import ScenarioError
-from engine.study.crew import Alone, Crew, crew
-from engine.study.lab import Lab, StoppedError
-from engine.study.shelf import Shelf
+from engine import Lab, ScenarioError, Shelf, StoppedError, crew
 
 LOOK_SECONDS = 0.4  # between two looks
 AT_ONCE_SECONDS = 0.6  # what is made so soon needs no bar
@@ -56,8 +53,7 @@ class Making:
 
     def lab(self, scheduler: str = "") -> Lab:
         """Return where further runs are played.  Raises ScenarioError if a cluster is away."""
-        players: Crew = crew(scheduler) if scheduler else Alone()
-        return Lab(players, shelf(), self.report, lambda: self.cancelled)
+        return Lab(crew(scheduler, processes=1), shelf(), self.report, lambda: self.cancelled)
 
 
 @functools.cache
@@ -108,9 +104,12 @@ def watch(making: Making, name: str) -> bool:
     if not making.over:
         st.fragment(_look, run_every=LOOK_SECONDS)(making, name, time.monotonic())
     elif making.problem:
-        st.warning(making.problem, icon="⚠️")
+        st.warning(making.problem, icon=":material/warning:")
     elif making.cancelled:
-        st.info("Called off. Runs that were played are kept for the next time.", icon="✋")
+        st.info(
+            "Called off. Runs that were played are kept for the next time.",
+            icon=":material/back_hand:",
+        )
     return making.over and making.result is not None
 
 

@@ -8,7 +8,8 @@ function short(value) {
 }
 
 const NOW = {
-  rate: (value) => `${short(value)} /s`,
+  second: (value) => `${short(value)} /s`,
+  minute: (value) => `${short(value)} /min`,
   ms: (value) => (value >= 9999.5 ? `${(value / 1e3).toFixed(1)} s` : `${short(value)} ms`),
   percent: (value) => `${short(value)} %`,
 };

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from engine.scenario import Prices
+from engine import Prices, words
 from pages.parts.base import Base
 
 COOKIE = "strata"
@@ -33,6 +33,7 @@ class Settings(NamedTuple):
     seed: int | None = None  # None: the presets' usual one
     scheduler: str = ""
     prices: tuple[tuple[str, float], ...] = ()  # (name, US dollars) of those that differ
+    units: words.Units = words.USUAL
 
     def to_cookie(self) -> str:
         """Return it as a word that a cookie takes."""
@@ -44,10 +45,11 @@ class Settings(NamedTuple):
 def from_cookie(word: str | None) -> Settings:
     """Return what a cookie says; of junk, only what makes sense.
 
-    >>> from_cookie(Settings(projector=True, seed=3).to_cookie())
-    Settings(projector=True, seed=3, scheduler='', prices=())
-    >>> from_cookie("junk"), from_cookie(None) == Settings()
-    (Settings(projector=False, seed=None, scheduler='', prices=()), True)
+    >>> said = Settings(projector=True, seed=3, units=words.Units(bill="month"))
+    >>> from_cookie(said.to_cookie()) == said
+    True
+    >>> from_cookie("junk") == from_cookie(None) == Settings()
+    True
     """
     if not word or len(word) > COOKIE_MAX:
         return Settings()
@@ -63,6 +65,18 @@ def from_cookie(word: str | None) -> Settings:
         seed=seed if type(seed) is int and 0 <= seed <= SEED_MAX else None,
         scheduler=scheduler if isinstance(scheduler, str) else "",
         prices=priced(prices if isinstance(prices, list) else []),
+        units=_units(said.get("units")),
+    )
+
+
+def _units(said: Any) -> words.Units:
+    """Return those units that there are; else the usual ones."""
+    if not isinstance(said, list) or len(said) != 2:
+        return words.USUAL
+    rate, bill = (each if isinstance(each, str) else "" for each in said)
+    return words.Units(
+        rate if rate in words.RATES else words.USUAL.rate,
+        bill if bill in words.BILLS else words.USUAL.bill,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from engine import LAYERS, Knob, ScenarioError
-from pages.parts import settings, state
+from pages.parts import address, settings, state
 from pages.parts.base import Base
 from pages.parts.copylink import copylink
 
@@ -26,7 +26,7 @@ _NO_OWNERS = {
 
 def draw() -> None:
     """Draw every control.  `state.current()` reads what they say."""
-    state.note_link()
+    address.note_link()
     with st.sidebar:
         names = state.names()
         st.selectbox(

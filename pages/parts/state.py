@@ -11,9 +11,19 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from engine import Knob, PresetInfo, Result, Scenario, ScenarioError, presets, simulate
-from engine.export import PARAMETER, from_link, to_link
-from pages.parts import settings
+from engine import (
+    Knob,
+    PresetInfo,
+    Result,
+    Scenario,
+    ScenarioError,
+    export,
+    from_link,
+    presets,
+    simulate,
+    to_link,
+)
+from pages.parts import limits, settings
 from pages.parts.base import YOURS, Base, preset_base
 from pages.parts.draft import Draft, opened
 from pages.parts.words import plain
@@ -23,7 +33,7 @@ FIRST_PRESET, FIRST_SEED = "amazon", 7
 RUNS_MAX = 12  # kept for all sessions together; one holds about 24 MB
 SEED_MAX = settings.SEED_MAX
 
-_NUMBERS = {"int", "float", "time"}  # kinds of knobs that are sliders
+NUMBERS = {"int", "float", "time"}  # kinds of knobs that are sliders
 
 # Each session's own; the rest of the state are widgets.
 _SHOWN = "_shown"  # set of paths: advanced knobs that this session has touched
@@ -31,7 +41,7 @@ _UNDO = "_undo"  # tuple of Step, newest last
 _RANGE = "_range"  # dict of path to (low, high): sliders that a link or remedy has stretched
 _LAST = "_last"  # (base, changes) of the last scenario that worked
 _DESK = "_desk"  # Desk: the scenario that this session builds
-_LINK = "_link"  # (run id, lines): what was wrong with the link that opened the page
+LINK = "_link"  # (run id, lines): what was wrong with the link that opened the page
 _OPENED = "_opened"  # Opened: the whole scenario that came by a link or as a file
 
 
@@ -176,6 +186,7 @@ def _simulate(start: Base, changes: dict[str, Any]) -> Run:
     """Return the run of a base with some knobs turned.  Raises ScenarioError."""
     scenario = start.scenario.change(changes)
     seed = int(st.session_state.get(SEED, FIRST_SEED))
+    limits.refuse_hours(scenario)
     return simulated(scenario.digest(), seed, start.key, start, scenario)
 
 
@@ -220,9 +231,9 @@ def range_of(knob: Knob) -> tuple[float, float]:
     return found
 
 
-def _stretch(knob: Knob, value: Any) -> None:
+def stretch(knob: Knob, value: Any) -> None:
     """Make room on a knob's slider for a value that the engine takes."""
-    if knob.kind in _NUMBERS and not knob.optional:  # a field has no ends to move
+    if knob.kind in NUMBERS and not knob.optional:  # a field has no ends to move
         low, high = range_of(knob)
         ranges = st.session_state.setdefault(_RANGE, {})
         ranges[knob.path] = (min(low, float(value)), max(high, float(value)))
@@ -268,7 +279,7 @@ def keep(
     mine.undrawn, mine.stamp = True, mine.stamp + 1
     settle()
     for path, value in same.items():
-        _stretch(after.knobs[path], value)
+        stretch(after.knobs[path], value)
 
 
 def hear(known: int) -> None:
@@ -332,7 +343,7 @@ def open_scenario(scenario: Scenario, seed: int | None, what: str, link: str = "
 
 def open_link() -> bool:
     """Open the scenario of the address, if this is a session's first look at one."""
-    word = st.query_params.get(PARAMETER)
+    word = st.query_params.get(export.PARAMETER)
     if word is None or _OPENED in st.session_state:
         return False
     st.session_state[_OPENED] = Opened("", "")
@@ -341,7 +352,7 @@ def open_link() -> bool:
         scenario, seed = from_link(word)
         open_scenario(scenario, None if seed_said else seed, "open a link", word)
     except ScenarioError as error:
-        st.session_state[_LINK] = ("", [str(error)])
+        st.session_state[LINK] = ("", [str(error)])
     return True
 
 
@@ -356,12 +367,12 @@ def mind_address() -> None:
     """Have the address carry the scenario that came by it, until that is edited."""
     found = _opened()
     word = found.link if found.link and own() and _base().key == found.key else None
-    if st.query_params.get(PARAMETER) == word:
+    if st.query_params.get(export.PARAMETER) == word:
         return
     if word is None:
-        del st.query_params[PARAMETER]
+        del st.query_params[export.PARAMETER]
     else:
-        st.query_params[PARAMETER] = word
+        st.query_params[export.PARAMETER] = word
 
 
 def whole_link() -> str:
@@ -384,8 +395,8 @@ def turn(changes: dict[str, Any]) -> None:
     """Move knobs; their sliders follow."""
     known = base().knobs
     for path, value in changes.items():
-        _stretch(known[path], value)
-        st.session_state[path] = _as_kind(value, known[path].kind)
+        stretch(known[path], value)
+        st.session_state[path] = as_kind(value, known[path].kind)
         st.session_state.setdefault(_SHOWN, set()).add(path)
 
 
@@ -410,73 +421,8 @@ def newest_step() -> Step | None:
     return steps[-1] if steps else None
 
 
-def _as_kind(value: Any, kind: str) -> Any:
+def as_kind(value: Any, kind: str) -> Any:
     """Return a value in its widget's own type: a slider of whole numbers refuses 6.0."""
     if value is None:
         return None
-    return int(value) if kind == "int" else float(value) if kind in _NUMBERS else value
-
-
-# ---------------------------------------------------------------- links
-
-
-def read_link() -> list[str]:
-    """Say what the URL asks for that cannot be, and make room on the sliders for what can."""
-    asked = st.query_params.to_dict()
-    lines = []
-    name, mine = asked.get(PRESET, YOURS if own() else FIRST_PRESET), draft()
-    if mine and name == YOURS:
-        start = mine.now.base
-    elif name in choices():
-        start = preset_base(name)
-    else:
-        start = preset_base(FIRST_PRESET)
-        lines.append(
-            f"the address is to somebody's own scenario and does not carry it; this is"
-            f" {FIRST_PRESET}. Ask for what “Copy link” gives"
-            if name == YOURS
-            else f"there is no preset {name}; use {' or '.join(choices())}"
-        )
-    for path, text in asked.items():
-        if path in start.knobs:
-            lines.append(_misfit(start.scenario, start.knobs[path], text))
-    seed = asked.get(SEED, "0")
-    if not (seed.isdecimal() and int(seed) <= SEED_MAX):
-        lines.append(f"{SEED} is {seed}; use a whole number up to {SEED_MAX}")
-    return [line for line in lines if line]
-
-
-def note_link() -> None:
-    """Keep what is wrong with the link; call before the widgets, which drop junk silently."""
-    run_id, before = st.session_state.get(_LINK, ("", []))
-    found = read_link()
-    if found:
-        st.session_state[_LINK] = ("", found if run_id else [*before, *found])
-
-
-def link_problems(shown: str) -> list[str]:
-    """Return what was wrong with the link, as long as the run of this id is the first shown."""
-    run_id, lines = st.session_state.get(_LINK, ("", []))
-    if not run_id:
-        st.session_state[_LINK] = (run_id := shown, lines)
-    return list(lines) if run_id == shown else []
-
-
-def _misfit(scenario: Scenario, knob: Knob, text: str) -> str:
-    """Return why a link's value does not fit its knob, or ""; a number that fits gets its room."""
-    try:
-        value = _parsed(knob, text)
-        scenario.change({knob.path: value})
-    except ValueError:
-        return f"{knob.path} is {text}; use a number"
-    except ScenarioError as error:
-        return str(error)
-    _stretch(knob, value)
-    return ""
-
-
-def _parsed(knob: Knob, text: str) -> Any:
-    """Return a link's text as its knob's value; ValueError if a number is none."""
-    if knob.kind in _NUMBERS:
-        return _as_kind(float(text), knob.kind)
-    return text.lower() == "true" if knob.kind == "bool" else text
+    return int(value) if kind == "int" else float(value) if kind in NUMBERS else value

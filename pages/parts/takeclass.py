@@ -6,8 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from engine import Result, ScenarioError, simulate
-from engine.report import class_report, to_html
+from engine import Result, ScenarioError, class_report, simulate, to_html
 from pages.parts import making, words
 from pages.parts.kept import recall, remember
 from pages.parts.making import Making
@@ -44,7 +43,7 @@ def draw(run: Run) -> None:
         )
         found, problems = gathered([(f.name, f.getvalue()) for f in files or ()], links)
         for line in problems:
-            st.warning(words.plain(line), icon="⚠️")
+            st.warning(words.plain(line), icon=":material/warning:")
         about = (
             title,
             run.id if mine else "",
@@ -60,7 +59,7 @@ def draw(run: Run) -> None:
             st.info(
                 "Each student takes the scenario away, as a file or a link. Put them all here: one"
                 " page shows them side by side, with what each did differently.",
-                icon="🎓",
+                icon=":material/school:",
             )
         elif making.watch(old, NAME):
             show(old.result, NAME)

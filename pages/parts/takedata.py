@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine.charts import Picture, pictures
-from engine.export import files, kinds
-from engine.export.bundle import Files, with_readme, zipped
+from engine import charts, export
 from pages.parts import making
 from pages.parts.chartshelf import chartshelf
 from pages.parts.making import Making
@@ -23,7 +21,7 @@ class Part(NamedTuple):
     name: str
     title: str
     help: str
-    files: Files
+    files: export.Files
     packed: bytes  # as a zip
 
 
@@ -45,17 +43,17 @@ def draw(run: Run) -> None:
 
 def _make(run: Run, job: Making) -> Made:
     """Write everything; this runs beside the page."""
-    parts, every = [], kinds()
-    whole: Files = {}
+    parts, every = [], export.kinds()
+    whole: export.Files = {}
     for done, kind in enumerate(every):
         job.say(f"Writing {kind.title.lower()}")
         job.report(done, len(every))
-        found = files(run.result, [kind.name])
+        found = export.files(run.result, [kind.name])
         whole |= found
-        packed = zipped(with_readme(run.result, found))
+        packed = export.zipped(export.with_readme(run.result, found))
         parts.append(Part(kind.name, kind.title, kind.help, found, packed))
-    drawn = {f"charts/{p.name}.svg": p.svg.encode() for p in pictures(run.result).values()}
-    return Made(tuple(parts), zipped(with_readme(run.result, whole | drawn)))
+    drawn = {f"charts/{p.name}.svg": p.svg.encode() for p in charts.pictures(run.result).values()}
+    return Made(tuple(parts), export.zipped(export.with_readme(run.result, whole | drawn)))
 
 
 def _show(run: Run, made: Made) -> None:
@@ -100,12 +98,12 @@ def _row(name: str, part: Part) -> None:
     )
 
 
-def charts(run: Run) -> None:
+def draw_charts(run: Run) -> None:
     """Draw every chart with its ways out."""
     st.caption("SVG stays sharp at every size; PNG goes into documents that take no SVG.")
     chartshelf(f"{stem(run.scenario.title)}-seed-{run.result.seed}", _pictures(run.id, run))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _pictures(run_id: str, _run: Run) -> list[Picture]:
-    return list(pictures(_run.result).values())
+def _pictures(run_id: str, _run: Run) -> list[charts.Picture]:
+    return list(charts.pictures(_run.result).values())

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine import deploy
-from engine.export.bundle import zipped
+from engine import deploy, export
 from pages.parts import words
 from pages.parts.state import Run
 from pages.parts.takefile import size, stem
@@ -44,7 +43,7 @@ def draw(run: Run) -> None:
     with left:
         st.download_button(
             f"Download all ({size(sum(map(len, made.values())))})",
-            zipped({path: text.encode() for path, text in made.items()}),
+            export.zipped({path: text.encode() for path, text in made.items()}),
             file_name=f"{name}-deployable.zip",
             mime="application/zip",
             type="primary",

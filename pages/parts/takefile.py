@@ -2,7 +2,7 @@
 
 import re
 
-from engine.words import SPACE
+from engine import words
 
 _LONGEST = 60
 
@@ -19,11 +19,11 @@ def stem(title: str) -> str:
 def size(count: int) -> str:
     r"""Return a number of bytes as people read it.
 
-    >>> size(890), size(20_500), size(1_384_143)
+    >>> size(890), size(20_600), size(1_384_143)
     ('890\xa0bytes', '21\xa0kB', '1.4\xa0MB')
     """
     if count < 1_000:
-        return f"{count}{SPACE}bytes"
+        return f"{count}{words.SPACE}bytes"
     if count < 999_500:
-        return f"{count / 1e3:.0f}{SPACE}kB"
-    return f"{count / 1e6:.1f}{SPACE}MB"
+        return f"{count / 1e3:.0f}{words.SPACE}kB"
+    return f"{count / 1e6:.1f}{words.SPACE}MB"

@@ -12,8 +12,7 @@ import zipfile
 import zlib
 from typing import NamedTuple
 
-from engine import Scenario, ScenarioError, read_text
-from engine.export import from_link
+from engine import Scenario, ScenarioError, from_link, read_text
 
 FILE_MAX = 5_000_000  # bytes
 INSIDE_MAX = 1_000_000  # bytes of a file in a zip; the largest scenario has a hundredth of it

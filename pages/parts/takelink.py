@@ -30,7 +30,7 @@ def _out(run: Run) -> None:
     try:
         word = state.whole_link()
     except ScenarioError as error:
-        st.warning(str(error), icon="⚠️")
+        st.warning(str(error), icon=":material/warning:")
         return
     st.caption(
         f"The whole scenario and its seed in {len(word):,} characters. Opened in any Strata, on"
@@ -71,9 +71,9 @@ def _in() -> None:
     )
     well, sentence = st.session_state.pop(_TOLD, (True, ""))
     if sentence and well:
-        st.success(sentence, icon="✅")
+        st.success(sentence, icon=":material/check_circle:")
     elif sentence:
-        st.warning(sentence, icon="⚠️")
+        st.warning(sentence, icon=":material/warning:")
 
 
 def _on_link() -> None:

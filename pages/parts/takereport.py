@@ -2,13 +2,12 @@
 
 import concurrent.futures
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import streamlit as st
 
-from engine.export.bundle import zipped
-from engine.report import Asked, Document, report, to_html, to_markdown, to_pdf
-from pages.parts import making, settings
+from engine import Asked, export, report, to_html, to_markdown, to_pdf, words
+from pages.parts import jobs, making, settings
 from pages.parts.base import YOURS, preset_base
 from pages.parts.kept import recall, remember
 from pages.parts.making import Making
@@ -23,6 +22,8 @@ FORMATS = {
     "Markdown": "Text with the charts as SVG beside it, in a zip: for a wiki or repository.",
 }
 RUNS_MAX = 20
+# Studies of which a report has a section, by the name of their job.
+STUDIES = {"compare": "Comparison", "sweep": "Sweep"}
 PDF_SECONDS = 120  # a slow machine needs a quarter of that
 # What a field is called, and how long its text may be.
 FIELDS = {"title": 120, "author": 80, "question": 300, "note": 2_000}
@@ -35,6 +36,8 @@ class Wish(NamedTuple):
     said: tuple[str, ...]  # by field
     runs: int
     kind: str
+    studies: tuple[str, ...]  # of `STUDIES` that go into it
+    units: words.Units
 
 
 class Made(NamedTuple):
@@ -51,34 +54,43 @@ def draw(run: Run) -> None:
     left, right = st.columns([1, 2.1], gap="medium")
     with left:
         wish = _form(run)
-        found = making.find(NAME)
-        fresh = found is not None and found.about == wish
+        old = making.find(NAME)
+        fresh = old is not None and old.about == wish
         if st.button(
             "Make the report",
             type="primary",
             width="stretch",
-            disabled=bool(fresh and found and not found.over),
+            disabled=bool(fresh and old and not old.over),
             key="make-report",
         ):
-            found = making.begin(
-                NAME, wish, functools.partial(_make, run, wish, settings.current().scheduler)
+            there = studies_of(run)
+            studies = {name: there[name] for name in wish.studies}
+            old = making.begin(
+                NAME,
+                wish,
+                functools.partial(_make, run, wish, studies, settings.current().scheduler),
             )
             fresh = True
     with right:
-        if found is None or not fresh:
-            changed = " The one made before shows something else." if found else ""
+        if old is None or not fresh:
+            changed = " The one made before shows something else." if old else ""
             st.info(
                 f"The report shows what is on the screen: the system, its figures, its charts, what"
                 f" happened, what it costs, and how to get the same again.{changed}",
-                icon="📄",
+                icon=":material/description:",
             )
-        elif making.watch(found, NAME):
-            show(found.result, NAME)
+        elif making.watch(old, NAME):
+            show(old.result, NAME)
 
 
 def _form(run: Run) -> Wish:
     """Draw the fields, and return what they say."""
-    said = {name: _field(name, run) for name in FIELDS}
+    # Title and author share a row: the button below them all is to be seen without scrolling.
+    rooms = dict(zip(("title", "author"), st.columns([3, 2], gap="small"), strict=True))
+    said = {}
+    for name in FIELDS:
+        with rooms.get(name) or st.container():
+            said[name] = _field(name, run)
     kind = st.segmented_control(
         "Format",
         list(FORMATS),
@@ -99,14 +111,49 @@ def _form(run: Run) -> Wish:
             " there at once, and says that it was not measured.",
         )
     )
+    wanted = _wanted(run)
     remember("report-")
-    return Wish(run.id, tuple(said.values()), runs, kind)
+    return Wish(run.id, tuple(said.values()), runs, kind, wanted, settings.current().units)
+
+
+def _wanted(run: Run) -> tuple[str, ...]:
+    """Draw a box for each study of this scenario that there is; return those that are wanted."""
+    there = studies_of(run)
+    for name in there:
+        st.session_state.setdefault(recall(f"report-with-{name}"), True)
+    wanted = [
+        name
+        for name in there
+        if st.checkbox(f"With the {STUDIES[name].lower()}", key=f"report-with-{name}")
+    ]
+    lacking = [title for name, title in STUDIES.items() if name not in there]
+    if lacking:
+        st.caption(f"A {' or '.join(lacking).lower()} of this scenario, once made, can go in too.")
+    return tuple(wanted)
+
+
+def studies_of(run: Run) -> dict[str, Any]:
+    """Return what this session's studies have found out about a run's scenario, by their jobs."""
+    there = {}
+    for name in STUDIES:
+        job = jobs.find(name)
+        if job is not None and job.over and job.known is not None and _is_about(job.about, run):
+            there[name] = job.known
+    return there
+
+
+def _is_about(about: Any, run: Run) -> bool:
+    """Return whether a study is of a run's scenario: comparisons are of several."""
+    digest = run.scenario.digest()
+    if hasattr(about, "scenario"):
+        return bool(about.scenario == digest)
+    return any(digest == each for _, each in about[0])
 
 
 def _field(name: str, run: Run) -> str:
     key = recall(f"report-{name}")
     if name == "note":
-        return st.text_area("Your note", max_chars=FIELDS[name], key=key, height=80)
+        return st.text_area("Your note", max_chars=FIELDS[name], key=key, height=70)
     labels = {"title": "Title", "author": "Author", "question": "The question asked"}
     hint = {
         "title": run.scenario.title,
@@ -117,15 +164,22 @@ def _field(name: str, run: Run) -> str:
     )
 
 
-def _make(run: Run, wish: Wish, scheduler: str, job: Making) -> Made:
+def _make(run: Run, wish: Wish, studies: dict[str, Any], scheduler: str, job: Making) -> Made:
     """Make it; this runs beside the page.  Raises StoppedError, ScenarioError."""
     title, author, question, note = wish.said
     job.say("Runs with other seeds")
     name = run.base.name
     preset = None if name == YOURS else preset_base(name).scenario
-    asked = Asked(question, note, author, name if preset else "", preset)
+    asked = Asked(question, note, author, name if preset else "", preset, wish.units)
     lab = job.lab(scheduler) if wish.runs > 1 else None
-    document = report(run.result, asked, lab=lab, runs=wish.runs)
+    document = report.report(
+        run.result,
+        asked,
+        lab=lab,
+        runs=wish.runs,
+        comparison=studies.get("compare"),
+        swept=studies.get("sweep"),
+    )
     if title.strip():
         document = document._replace(title=title.strip())
     job.say("Writing")
@@ -134,11 +188,13 @@ def _make(run: Run, wish: Wish, scheduler: str, job: Making) -> Made:
         job.say("Setting the pages of the PDF")
         return Made(f"{file}.pdf", "application/pdf", _pdf(document), html)
     if wish.kind == "Markdown":
-        return Made(f"{file}.zip", "application/zip", zipped(to_markdown(document, file)), html)
+        return Made(
+            f"{file}.zip", "application/zip", export.zipped(to_markdown(document, file)), html
+        )
     return Made(f"{file}.html", "text/html", html.encode(), html)
 
 
-def _pdf(document: Document) -> bytes:
+def _pdf(document: report.Document) -> bytes:
     """Return it as PDF, made by a process of its own: a page of it takes seconds of computing."""
     from loky import ProcessPoolExecutor  # noqa: PLC0415 (only who wants a PDF needs it)
 

@@ -6,15 +6,26 @@ import pathlib
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from types import MappingProxyType
 
 import kubernetes_validate
 import pytest
 
-from engine import Scenario, load
+import engine
+from engine import Scenario
+from engine.deploy import files
 
 HOSTILE = 'a"; return 200;'
 TITLE = 'x\n"; }\n</script>*/ ${process.exit()} {{ .A }} $HOME `id` \u2028 \u202e'
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+load = functools.cache(engine.load)  # scenarios are frozen: all tests may share them
+
+
+@functools.cache
+def preset_files(name: str) -> MappingProxyType[str, str]:
+    """Return the files of a preset as it comes, made once; those of a run are not among them."""
+    return MappingProxyType(files(load(name)))
 
 
 def program(name: str) -> str:
@@ -45,15 +56,13 @@ def promtool(tmp_path: pathlib.Path) -> Run:
     """Return what has promtool look at files; nothing is started."""
     path = program("promtool")
 
-    def check(
-        files: dict[str, str], *words: str, name: str = ""
-    ) -> subprocess.CompletedProcess[str]:
+    def check(files: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
         for file, text in files.items():
             place = tmp_path / file
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text, "utf-8")
         return subprocess.run(
-            [path, *words, name], cwd=tmp_path, capture_output=True, text=True, check=False
+            [path, *words], cwd=tmp_path, capture_output=True, text=True, check=False
         )
 
     return check

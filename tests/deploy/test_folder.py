@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from engine import Scenario, deploy_kinds, load, presets, simulate
+from engine import Scenario, deploy_kinds, presets, simulate
 from engine.__main__ import main
 from engine.deploy import files, write
 from engine.errors import ScenarioError
+from tests.deploy.conftest import load, preset_files
 
 BEGINNINGS = {".json": "{", ".js": "// ", ".sh": "#!/bin/sh\n# "}
 
@@ -17,7 +18,7 @@ BEGINNINGS = {".json": "{", ".js": "// ", ".sh": "#!/bin/sh\n# "}
 @pytest.mark.parametrize("name", presets())
 def test_each_file_says_what_it_carries_and_what_it_cannot(name: str) -> None:
     """Who deploys it has to know what is missing."""
-    for path, text in files(load(name)).items():
+    for path, text in preset_files(name).items():
         beginning = text[:4000]
         assert beginning.startswith(BEGINNINGS.get(pathlib.PurePath(path).suffix, "# ")), path
         assert "made by Strata from the scenario" in beginning, path
@@ -28,7 +29,7 @@ def test_each_file_says_what_it_carries_and_what_it_cannot(name: str) -> None:
 def test_every_file_is_of_a_kind_that_is_listed() -> None:
     """A page that offers kinds would hide the others."""
     names = {kind.name for kind in deploy_kinds()}
-    assert {path.split("/")[0] for path in files(load("amazon"))} == names
+    assert {path.split("/")[0] for path in preset_files("amazon")} == names
     assert all(kind.title and kind.help.endswith(".") for kind in deploy_kinds())
 
 

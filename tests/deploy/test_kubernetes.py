@@ -7,17 +7,19 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from engine import Scenario, load, presets
+from engine import Scenario, presets
 from engine.deploy import files
+from tests.deploy.conftest import load
 
 VERSION = "1.37"
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1035, as Services are named
 
 
 def manifests(scenario: Scenario) -> list[dict[str, Any]]:
     """Return all manifests of a scenario, held against the schemas, unknown fields included."""
     texts = [text for path, text in files(scenario).items() if path.startswith("kubernetes/")]
-    found = [tree for text in texts for tree in yaml.safe_load_all(text)]
+    found = [tree for text in texts for tree in yaml.load_all(text, Loader)]
     for tree in found:
         kubernetes_validate.validate(tree, VERSION, strict=True)
     return found

@@ -13,10 +13,11 @@ from typing import Any
 import esprima
 import pytest
 
-from engine import Scenario, load, presets
+from engine import Scenario, presets
 from engine.deploy import files
 from engine.deploy.load import rates
 from engine.deploy.site import Site
+from tests.deploy.conftest import load, preset_files
 
 K6, LOCUST = "load/k6.js", "load/locustfile.py"
 NODE = shutil.which("node")
@@ -49,7 +50,7 @@ def locust(monkeypatch) -> Any:
 @pytest.mark.parametrize("name", presets())
 def test_both_scripts_can_be_read(name: str) -> None:
     """A script with a syntax error is found out only when the machines are paid for."""
-    made = files(load(name))
+    made = preset_files(name)
     esprima.parseModule(made[K6])
     ast.parse(made[LOCUST])
 

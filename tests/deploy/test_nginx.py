@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from engine import Scenario, load, presets
+from engine import Scenario, presets
 from engine.deploy import files
-from tests.deploy.conftest import Run
+from tests.deploy.conftest import Run, load
 
 
 def configuration(scenario: Scenario, **knobs: Any) -> str:

@@ -2,18 +2,18 @@
 
 import fnmatch
 import re
+from collections.abc import Mapping
 from typing import Any
 
-import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Scenario, load, presets, simulate
+from engine import Result, Scenario, presets, simulate
 from engine.deploy import files, needs_run
 from engine.deploy.firing import FILE, replay
-from engine.deploy.prometheus import RECORDING_FILE, RULES_FILE, translated
-from tests.deploy.conftest import HOSTILE, Run
+from engine.deploy.prometheus import RULES_FILE, translated
+from tests.deploy.conftest import HOSTILE, Run, load, preset_files
 
 HERE = "prometheus/"
 DAYS = [name for name in presets() if needs_run(load(name))]
@@ -31,6 +31,24 @@ STUTTER = {
         for server in (1, 2)
     ],
 }
+
+
+def held(name: str) -> list[str]:
+    """Return which files of a preset Prometheus reads."""
+    return [path for path in preset_files(name) if path.startswith(HERE)]
+
+
+def assert_they_fire(results: Mapping[str, Result], promtool: Run) -> None:
+    """Assert that the rules of some runs, each under a name, fire as the runs' alerts did."""
+    made = {}
+    for name, result in results.items():
+        own = files(result.scenario, result)
+        assert "this run" not in own[FILE], name
+        made |= {f"{name}/{path}": text for path, text in own.items() if path.startswith(HERE)}
+    tests = [f"{name}/{FILE}" for name in results]
+    tested = promtool(made, "test", "rules", *tests)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert (tested.stdout + tested.stderr).count("SUCCESS") == len(tests)
 
 
 def stutter(scrape: float, evaluation: float, **rules: Any) -> Scenario:
@@ -67,16 +85,18 @@ def stutter(scrape: float, evaluation: float, **rules: Any) -> Scenario:
 # ---------------------------------------------------------------- rules
 
 
-@pytest.mark.parametrize("name", presets())
-def test_promtool_accepts_configuration_and_rules(name: str, promtool: Run) -> None:
+def test_promtool_accepts_configuration_and_rules_of_every_preset(promtool: Run) -> None:
     """One rule that cannot be read keeps Prometheus from starting."""
-    made = files(load(name))
-    checked = promtool(made, "check", "config", name=f"{HERE}prometheus.yml")
+    made = {f"{name}/{path}": preset_files(name)[path] for name in presets() for path in held(name)}
+    configurations = [path for path in made if path.endswith("prometheus.yml")]
+    checked = promtool(made, "check", "config", *configurations)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "SUCCESS" in checked.stdout
-    for path in (RECORDING_FILE, RULES_FILE) if needs_run(load(name)) else (RECORDING_FILE,):
-        checked = promtool(made, "check", "rules", name=path)
-        assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.stdout.count("is valid prometheus config file syntax") == len(presets())
+    rules = [path for path in made if path not in configurations]
+    checked = promtool(made, "check", "rules", *rules)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert all(f"Checking {path}" in checked.stdout for path in rules), checked.stdout
+    assert checked.stdout.count("SUCCESS") >= len(DAYS), checked.stdout
 
 
 def test_a_rule_carries_its_own_times_and_threshold() -> None:
@@ -94,7 +114,7 @@ def test_a_rule_carries_its_own_times_and_threshold() -> None:
 
 def test_alerts_fire_on_counters_by_way_of_the_recording_rules(promtool: Run) -> None:
     """A rule about a gauge that nobody makes never fires, and nobody notices."""
-    made = files(load("amazon"))
+    made = dict(preset_files("amazon"))
     count = 25
     series = {
         'strata_requests_total{station="system"}': f"0+500x{count}",
@@ -158,7 +178,7 @@ def test_alerts_fire_on_counters_by_way_of_the_recording_rules(promtool: Run) ->
             "tests": [test],
         }
     )
-    tested = promtool(made, "test", "rules", name=f"{HERE}way.yml")
+    tested = promtool(made, "test", "rules", f"{HERE}way.yml")
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
@@ -178,28 +198,23 @@ def test_a_pattern_means_what_shells_mean(pattern: str, name: str) -> None:
 # ---------------------------------------------------------------- firing
 
 
-@pytest.mark.parametrize("name", DAYS)
-def test_rules_fire_exactly_when_the_runs_alerts_did(name: str, promtool: Run) -> None:
+def test_rules_of_every_preset_fire_exactly_when_the_runs_alerts_did(promtool: Run) -> None:
     """The alert that was tried out here would be another one there."""
-    made = files(load(name), simulate(load(name), seed=7))
-    assert "this run" not in made[FILE]
-    tested = promtool(made, "test", "rules", name=FILE)
-    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert_they_fire({name: simulate(load(name), seed=7) for name in DAYS}, promtool)
 
 
 INTERVALS = [(5, 5), (5, 2.5), (2, 7), (5, 15), (5, 10), (2.5, 10), (0.5, 0.75), (1.5, 1)]
 
 
-@pytest.mark.parametrize(("scrape", "evaluation"), INTERVALS)
-def test_they_do_so_at_any_intervals(scrape: float, evaluation: float, promtool: Run) -> None:
+def test_they_do_so_at_any_intervals(promtool: Run) -> None:
     """An evaluation sees the last scrape before it, also where the two do not go in step."""
-    result = simulate(stutter(scrape, evaluation), seed=3)
-    kinds = [note.kind for note in result.alert_notes]
-    assert {"alert_pending", "alert"} <= set(kinds)
-    made = files(result.scenario, result)
-    assert "this run" not in made[FILE]
-    tested = promtool(made, "test", "rules", name=FILE)
-    assert tested.returncode == 0, tested.stdout + tested.stderr
+    results = {
+        f"{scrape}-{evaluation}": simulate(stutter(scrape, evaluation), seed=3)
+        for scrape, evaluation in INTERVALS
+    }
+    for name, result in results.items():
+        assert {"alert_pending", "alert"} <= {note.kind for note in result.alert_notes}, name
+    assert_they_fire(results, promtool)
 
 
 def test_the_replay_is_the_runs_own_log() -> None:
@@ -211,20 +226,24 @@ def test_the_replay_is_the_runs_own_log() -> None:
     assert sorted(ours) == sorted(theirs)
 
 
-@pytest.mark.parametrize("title", ["Quick", "Keeps", "Few"])
-def test_an_alert_that_fires_one_evaluation_later_is_found_out(title: str, promtool: Run) -> None:
+def test_an_alert_that_fires_one_evaluation_later_is_found_out(promtool: Run) -> None:
     """A check that passes whatever it is given would be worth nothing."""
     result = simulate(stutter(5, 5), seed=3)
-    made = files(result.scenario, result)
-    tree = yaml.safe_load(made[FILE])
-    (test,) = tree["tests"]
-    checks = [each for each in test["alert_rule_test"] if each["alertname"] == title]
-    first = next(each for each in checks if each["exp_alerts"])
-    first["exp_alerts"] = []
-    made[FILE] = yaml.safe_dump(tree)
-    tested = promtool(made, "test", "rules", name=FILE)
+    right = files(result.scenario, result)
+    made = {path: text for path, text in right.items() if path.startswith(HERE)}
+    late = {title: f"{HERE}{title}_test.yml" for title in ("Quick", "Keeps", "Few")}
+    for title, path in late.items():
+        tree = yaml.safe_load(right[FILE])
+        (test,) = tree["tests"]
+        checks = [each for each in test["alert_rule_test"] if each["alertname"] == title]
+        first = next(each for each in checks if each["exp_alerts"])
+        first["exp_alerts"] = []
+        made[path] = yaml.safe_dump(tree)
+    tested = promtool(made, "test", "rules", *late.values())
     assert tested.returncode == 1
-    assert title in tested.stdout + tested.stderr
+    assert tested.stderr.count("FAILED") == len(late), tested.stderr
+    for title in late:
+        assert title in tested.stderr
 
 
 def test_a_run_whose_rules_change_has_no_unit_tests_and_says_why(promtool: Run) -> None:
@@ -238,7 +257,7 @@ def test_a_run_whose_rules_change_has_no_unit_tests_and_says_why(promtool: Run) 
     )
     made = files(scenario, simulate(scenario, seed=3))
     assert "this run: a change turns knobs of observability" in made[FILE]
-    assert promtool(made, "test", "rules", name=FILE).returncode == 0
+    assert promtool(made, "test", "rules", FILE).returncode == 0
 
 
 def test_rules_of_one_title_are_told_apart(promtool: Run) -> None:
@@ -246,7 +265,7 @@ def test_rules_of_one_title_are_told_apart(promtool: Run) -> None:
     scenario = stutter(5, 5, again={"title": "Quick", "window_seconds": 20, "for_seconds": 5})
     made = files(scenario, simulate(scenario, seed=3))
     assert "Quick (again)" in made[RULES_FILE]
-    tested = promtool(made, "test", "rules", name=FILE)
+    tested = promtool(made, "test", "rules", FILE)
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
@@ -257,11 +276,11 @@ def test_hostile_names_stay_text(hostile: Scenario, promtool: Run) -> None:
     made = files(result.scenario, result)
     assert "this run" not in made[FILE]
     for words, path in ((("check", "rules"), RULES_FILE), (("test", "rules"), FILE)):
-        checked = promtool(made, *words, name=path)
+        checked = promtool(made, *words, path)
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_a_scenario_without_alerts_needs_no_run() -> None:
     """Nobody waits for what is not used."""
     assert not needs_run(load("monolith"))
-    assert RULES_FILE not in files(load("monolith"))
+    assert RULES_FILE not in preset_files("monolith")

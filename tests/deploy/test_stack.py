@@ -15,9 +15,9 @@ import fakeredis
 import pytest
 import yaml
 
-from engine import Scenario, load, presets
+from engine import Scenario, presets
 from engine.deploy import files, standin
-from tests.deploy.conftest import Run
+from tests.deploy.conftest import Run, load, preset_files
 
 COMPOSE = "compose/docker-compose.yml"
 
@@ -33,7 +33,7 @@ def stack(scenario: Scenario) -> dict[str, Any]:
 @pytest.mark.parametrize("name", presets())
 def test_every_image_is_pinned_and_every_mounted_file_is_there(name: str) -> None:
     """A stack that pulls whatever is newest works today only."""
-    made = files(load(name))
+    made = preset_files(name)
     for service in stack(load(name)).values():
         assert re.fullmatch(r"[\w./-]+:v?\d[\w.-]*", service["image"])
         for volume in service.get("volumes", ()):
@@ -43,7 +43,7 @@ def test_every_image_is_pinned_and_every_mounted_file_is_there(name: str) -> Non
 
 def test_nginx_finds_every_server_of_the_stack() -> None:
     """An address that nobody has is a server that is always down."""
-    made = files(load("amazon"))
+    made = preset_files("amazon")
     wanted = set(re.findall(r"server (10[\d.]+):8080", made["nginx/nginx.conf"]))
     services = stack(load("amazon"))
     has = {
@@ -135,7 +135,7 @@ def test_the_environment_says_what_a_server_does(monkeypatch) -> None:
 
 def test_kafka_topics_have_their_partitions_and_retention() -> None:
     """Fewer partitions than workers leave workers idle."""
-    text = files(load("amazon"))["topics/kafka.sh"]
+    text = preset_files("amazon")["topics/kafka.sh"]
     assert text.startswith("#!/bin/sh\n#")
     assert "topic payment 24 604800000\ntopic payment-dead 1 604800000" in text
 
@@ -183,11 +183,11 @@ def test_rabbitmqs_queues_have_their_bound_and_deliveries() -> None:
 @pytest.mark.parametrize("name", ["amazon", "monolith", "worker_outage"])
 def test_prometheus_understands_every_query_of_the_dashboard(name: str, promtool: Run) -> None:
     """A panel whose query is wrong is empty, and nobody knows why."""
-    board = json.loads(files(load(name))["grafana/dashboard.json"])
+    board = json.loads(preset_files(name)["grafana/dashboard.json"])
     queries = [each["expr"] for panel in board["panels"] for each in panel.get("targets", ())]
     rules = [{"record": f"panel_{i}", "expr": query} for i, query in enumerate(queries)]
     text = yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]})
-    checked = promtool({"panels.yml": text}, "check", "rules", name="panels.yml")
+    checked = promtool({"panels.yml": text}, "check", "rules", "panels.yml")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert next(iter(board)) == "description"
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
@@ -195,9 +195,9 @@ def test_prometheus_understands_every_query_of_the_dashboard(name: str, promtool
 
 def test_the_dashboard_shows_what_alerts_look_at() -> None:
     """Who is woken up looks at the dashboard first."""
-    board = json.loads(files(load("amazon"))["grafana/dashboard.json"])
+    board = json.loads(preset_files("amazon")["grafana/dashboard.json"])
     panels = {panel["title"]: panel for panel in board["panels"]}
     steps = panels["Errors"]["fieldConfig"]["defaults"]["thresholds"]["steps"]
     assert [step["value"] for step in steps] == [None, 0.01]
     assert "Messages that wait" in panels
-    assert "Messages that wait" not in str(files(load("monolith"))["grafana/dashboard.json"])
+    assert "Messages that wait" not in str(preset_files("monolith")["grafana/dashboard.json"])

@@ -223,6 +223,21 @@ def test_the_outbox_spares_the_customer_the_broker() -> None:
     assert boxed.stations.loc[row, "residence_ms_mean"] == pytest.approx(200 + 40, rel=0.05)
 
 
+def test_messages_about_different_things_have_relays_of_their_own() -> None:
+    """A relay would look a user up among things, far behind the end of their table."""
+    about = [
+        {"do": "publish", "to": ["mail"], "dataset": "things"},
+        {"do": "publish", "to": ["mail"]},
+    ]
+    result = played(
+        10, steps=about, partitioner="key", partitions=4, outbox={"on": True, "poll_ms": 0}
+    )
+    rows = ["asynchronous.outbox.mail:things", "asynchronous.outbox.mail"]
+    relayed = result.messages.loc[rows, "processed"]
+    assert (relayed > 0).all()
+    assert relayed.sum() == letters(result)["published"]
+
+
 def test_one_waiter_who_waits_for_the_kitchen_serves_few_tables() -> None:
     """Synchronous, a thread is held until the work is done; asynchronous, it serves the next."""
     app = {"services": {"server": {"cpu_time": 1}}, "replicas": 1, "threads": 1, "cores": 1}

@@ -16,7 +16,7 @@ class TakePage:
     def open(self, url: str, section: str = "Report", query: str = "") -> "TakePage":
         """Go to one of its sections and wait until it is there."""
         self.page.goto(f"{url}/take?take={section.replace(' ', '+')}&{query}")
-        self.page.get_by_text("What is on the screen:").wait_for(timeout=ANSWER_MS)
+        self.page.get_by_text("What is on the screen:").first.wait_for(timeout=ANSWER_MS)
         return self
 
     def button(self, name: str) -> Locator:

@@ -51,7 +51,7 @@ def test_every_view_draws_both_systems(server: str, page: Page) -> None:
         "Traces": ".waterfall .row",
         "Parts": "th[colspan='3']",
         "Events": "[data-testid=stCaptionContainer], .scrolls",
-        "Cost": "th:has-text('An hour costs')",
+        "Cost": "th:has-text('Costs')",
     }.items():
         view.get_by_role("radio", name=name).or_(view.get_by_role("button", name=name)).click()
         main.locator(drawn).first.wait_for(timeout=ANSWER_MS)

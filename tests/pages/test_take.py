@@ -5,17 +5,26 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine import ScenarioError, load, simulate
+from engine import Lab, ScenarioError, axis, crew, load, simulate, sweep
 from engine.export import bundle, from_link, to_link
 from engine.export.bundle import zipped
+from engine.words import Units
+from pages.parts import takereport
+from pages.parts.base import Base
+from pages.parts.jobs import Job
+from pages.parts.making import Making
+from pages.parts.state import Run
 from pages.parts.takein import FILE_MAX, INSIDE_MAX, taken
 from tests.pages.playground import ANSWER_MS, Playground
 from tests.pages.scenarios import ScenarioPage
 from tests.pages.take import TakePage
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def own_link(seed: int = 11) -> str:
@@ -92,6 +101,26 @@ def test_the_report_has_the_figures_of_the_screen(server: str, page: Page) -> No
     assert "Is <b>four</b> enough?" in text
     for figure in figures:
         assert figure in text, figure
+
+
+def test_a_sweep_of_the_scenario_goes_into_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What took minutes to play would be left behind, or stand in a report of something else."""
+    scenario = load("monolith").change({"duration_seconds": 3, "warm_up_seconds": 1})
+    asked = [axis(scenario, "application.replicas", [1, 2])]
+    swept = sweep(scenario, asked, Lab(crew(processes=1)), runs=2)
+    about = SimpleNamespace(scenario=scenario.digest())
+    done = Job("sweep", about, over=True, result=swept)
+    monkeypatch.setattr(takereport.jobs, "find", {"sweep": done}.get)
+    run, other = (
+        Run("test", Base("monolith", each), each, simulate(each, seed=1))
+        for each in (scenario, scenario.change({"application.replicas": 3}))
+    )
+    assert takereport.studies_of(run) == {"sweep": swept}
+    assert takereport.studies_of(other) == {}
+    wish = takereport.Wish("test", ("", "", "", ""), 1, "HTML", ("sweep",), Units())
+    made = takereport._make(run, wish, {"sweep": swept}, "", Making(wish))
+    assert "<h2>Sweep</h2>" in made.html
+    assert "<h2>Comparison</h2>" not in made.html
 
 
 # ---------------------------------------------------------------- data, configuration, class

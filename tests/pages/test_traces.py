@@ -94,15 +94,6 @@ def test_the_browsers_back_button_shows_what_was_there(server: str, page: Page) 
     expect(slider).to_have_value("3")
 
 
-def test_a_link_to_traces_works_for_the_very_first_visitor(
-    serve: Callable[[], str], page: Page
-) -> None:
-    """A server's first visitor may come by a link to an inner page, and must see its frame too."""
-    open_traces(page, serve(), f"{BUSY}&which=p99")
-    expect(Playground(page).slider("App servers")).to_have_value("1")
-    assert "which=p99" in page.url
-
-
 def test_traces_fit_on_a_phone(server: str, page_of: Callable[..., Page]) -> None:
     """Sideways scrolling hides half of every bar."""
     page = page_of(viewport={"width": 390, "height": 844})
