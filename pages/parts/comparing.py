@@ -11,6 +11,7 @@ import streamlit as st
 from engine import METRICS, Comparison, Verdict
 from pages.parts import charts, studycharts, timechart, words
 from pages.parts.state import Run
+from pages.parts.twinmap import twinmap
 from pages.parts.waterfall import shares, waterfall
 
 SHOWN = (
@@ -301,6 +302,7 @@ def cost(runs: dict[str, Run]) -> None:
 
 VIEWS: dict[str, Callable[[dict[str, Run]], None]] = {
     "Over time": over_time,
+    "Map": twinmap,
     "Latency": latency,
     "Traces": traces,
     "Parts": parts,

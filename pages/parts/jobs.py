@@ -26,12 +26,12 @@ from streamlit.runtime import Runtime, RuntimeState
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine import Cluster, Crew, Lab, Processes, ScenarioError, Shelf, StoppedError, crew
+from pages.parts import settings
 
 T = TypeVar("T")
 
 LOOK_SECONDS = 0.5  # between two looks at a job
 GONE_SECONDS = 15.0  # a session that is away for so long has closed its page
-SCHEDULER = "scheduler"  # the session's field for the address of a Dask cluster
 _JOBS = "_jobs"  # name to Job
 _log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def start(name: str, about: Hashable, work: Work[T]) -> Job[T]:
         name,
         about,
         work,
-        scheduler=str(st.session_state.get(SCHEDULER, "")).strip(),
+        scheduler=settings.current().scheduler,
         session=context.session_id if context and Runtime.exists() else "",
     )
     st.session_state.setdefault(_JOBS, {})[name] = job
@@ -218,6 +218,6 @@ def _ended(job: Job[Any]) -> None:
 
 def _here(job: Job[Any]) -> None:
     """Play without a cluster from now on, and this job at once."""
-    st.session_state[SCHEDULER] = ""
+    settings.change(scheduler="")
     if job.work is not None:
         start(job.name, job.about, job.work)
