@@ -104,6 +104,7 @@ def _about() -> tuple[str, float, str]:
         index=list(METRICS).index("latency_ms_p99"),
         format_func=lambda name: METRICS[name].title,
         key=recall("sweep-metric"),
+        bind="query-params",
         width=190,
     )
     what = METRICS[metric]
@@ -115,6 +116,7 @@ def _about() -> tuple[str, float, str]:
         format="%g",
         placeholder="none",
         key=recall(f"sweep-limit-{metric}"),
+        bind="query-params",
         width=120,
         help="What you promise your users. It is drawn into the picture.",
     )
@@ -122,6 +124,7 @@ def _about() -> tuple[str, float, str]:
         "How sure",
         list(SURE),
         key=recall("sweep-sure"),
+        bind="query-params",
         width=150,
         help="Each run has other luck. More runs make the band narrower; “until ± 5 %” plays each"
         " point until its mean is known that well.",

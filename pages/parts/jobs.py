@@ -183,18 +183,15 @@ def _look(job: Job[T], show: Callable[[T], None] | None, what: str, hint: str) -
     """Draw a job under way."""
     if job.over:
         st.rerun()
-    bar, button = st.columns([5, 1], vertical_alignment="center")
     share = min(1.0, job.done / job.total) if job.total else 0.0
     text = f"{job.done:,} of {job.total:,} {what}" if job.total else f"Getting {what} ready …"
-    with bar:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(share, text=f"{text}. {hint}" if hint else text)
-    with button:
         st.button(
             "Stopping …" if job.cancelled else "Cancel",
             key=f"cancel-{job.name}",
             on_click=job.cancel,
             disabled=job.cancelled,
-            width="stretch",
         )
     if show is not None and job.partial is not None:
         show(job.partial)
