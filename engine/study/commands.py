@@ -17,12 +17,13 @@ from engine.reading import load, values
 from engine.run import simulate
 from engine.study.compare import RUNS, compare
 from engine.study.crew import Processes, crew
-from engine.study.explain import Objective, explain, headroom
+from engine.study.explain import explain
 from engine.study.goal import ALLOWED, LENGTH_SECONDS, BadDay, Goal, bad_day
+from engine.study.headroom import Objective, headroom
 from engine.study.lab import Lab, metric_of
 from engine.study.plan import plan
 from engine.study.shelf import Shelf
-from engine.study.sweep import Axis, Precision, axis, knee, ranged, scalability, sweep
+from engine.study.sweep import Axis, Precision, axis, knee, law, ranged, sweep
 from engine.study.trials import table, what_next
 
 if TYPE_CHECKING:
@@ -227,10 +228,12 @@ def _sweep(options: argparse.Namespace) -> None:
         )
         if axes[0].path.startswith("client."):
             lines.append(f"knee at {axes[0].path} {load[knee(load, flow, slow)]}")
-        fit = scalability(found)
-        if fit:
+        fitted = law(found)
+        if fitted:
             lines.append(
-                f"universal scalability law: contention {fit.alpha:.3g}, coherency {fit.beta:.3g}"
+                f"universal scalability law: contention {fitted.fit.alpha:.3g}"
+                f" ± {fitted.alpha.half_width:.2g}, coherency {fitted.fit.beta:.3g}"
+                f" ± {fitted.beta.half_width:.2g}"
             )
     _give(options, lines, found.table)
 

@@ -209,7 +209,7 @@ def _ended(job: Job[Any]) -> None:
         st.info(
             f"Stopped after {job.done:,} of {job.total:,} runs. They are kept: started again, it"
             " goes on from there.",
-            icon="✋",
+            icon=":material/front_hand:",
         )
 
 

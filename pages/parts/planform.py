@@ -36,7 +36,8 @@ def goal_fields(scenario: Scenario) -> tuple[Goal | None, str]:
     st.markdown("**What do you promise?**")
     with st.container(horizontal=True, gap="small"):
         slow = st.number_input(
-            "P99 at most, ms", 1.0, None, 500.0, 50.0, format="%g", key=recall("plan-p99"), bind="query-params",
+            "P99 at most, ms", 1.0, None, 500.0, 50.0, format="%g", key=recall("plan-p99"),
+            bind="query-params",
             help="Of a hundred answers, 99 come within this time.",
         )  # fmt: skip
         errors = st.number_input(
@@ -144,7 +145,8 @@ def _values(knob: Knob, scenario: Scenario) -> Axis:
     if knob.kind == "choice":
         options = list(knob.choices) or [str(scenario.get(knob.path))]
         chosen = st.multiselect(
-            title, options, default=options, key=recall(f"plan-choice-{knob.path}"), bind="query-params",
+            title, options, default=options, key=recall(f"plan-choice-{knob.path}"),
+            bind="query-params",
             format_func=lambda each: each.replace("_", " "),
         )  # fmt: skip
         return axis(scenario, knob.path, chosen)

@@ -69,7 +69,7 @@ def maps(runs: dict[str, Run]) -> list[dict[str, Any]]:
     found = []
     for (name, run), own in zip(runs.items(), parts.values(), strict=True):
         graph, flows = run.result.topology, flows_of(run.result)
-        rows = [own.get(node, _gone(base[node] if node in base else None)) for node in names]
+        rows = [own.get(node, _gone(base.get(node))) for node in names]
         others = [base] if own is not base else list(parts.values())
         found.append(
             {
