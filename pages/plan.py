@@ -230,9 +230,9 @@ def _table(some: Sequence[Candidate]) -> pd.DataFrame:
             "Configuration": _named(each),
             "Cost, $/h": round(each.cost_usd_per_hour, 2),
             "P99, ms": _or_none(each.latency_ms_p99, 0),
-            "± ms": _or_none(each.days[0].latency_half_width, 1),
+            "± ms": _half(each.days[0].latency_half_width),
             "Errors, %": _or_none(100 * each.error_ratio, 3),
-            "± %": _or_none(100 * each.days[0].error_half_width, 3),
+            "± %": _half(100 * each.days[0].error_half_width),
             **({"Why it fails": each.broken} if each.broken else {}),
         }
         for each in some
@@ -241,6 +241,11 @@ def _table(some: Sequence[Candidate]) -> pd.DataFrame:
 
 def _or_none(value: float, digits: int) -> float | None:
     return None if math.isnan(value) else round(value, digits)
+
+
+def _half(half_width: float) -> str:
+    """Return half an interval; of one run, that was too far off for more to matter, its number."""
+    return "1 run" if math.isnan(half_width) else words.figures(half_width)
 
 
 def _named(each: Candidate) -> str:

@@ -79,7 +79,7 @@ def _verdict(verdict: Verdict) -> str:
     style = next((each for each in ("better", "worse") if said.endswith(each)), "noise")
     glyph = {"better": "✓ ", "worse": "✕ "}.get(style, "")
     value = _sure(what, verdict.value)
-    return f"<td class='says {style}'>{glyph}{value} <small>{_text(said)}</small></td>"
+    return f"<td class='says {style}'>{glyph}{value} <small>· {_text(said)}</small></td>"
 
 
 def _sure(what: Metric, value: Interval) -> str:
