@@ -16,7 +16,7 @@ from engine.errors import ScenarioError
 from engine.reading import load, values
 from engine.run import simulate
 from engine.study.compare import RUNS, compare
-from engine.study.crew import Processes, crew
+from engine.study.crew import Crew, Processes, crew
 from engine.study.explain import explain
 from engine.study.goal import ALLOWED, LENGTH_SECONDS, BadDay, Goal, bad_day
 from engine.study.headroom import Objective, headroom
@@ -162,7 +162,22 @@ def _lab(options: argparse.Namespace) -> Lab:
             )
 
     shelf = None if options.fresh else Shelf()
-    return Lab(crew(options.scheduler, options.processes), shelf, report)
+    return Lab(_players(options), shelf, report)
+
+
+def _players(options: argparse.Namespace) -> Crew:
+    """Return who plays; where a cluster does not answer, ask whether to play here instead."""
+    try:
+        return crew(options.scheduler, options.processes)
+    except ScenarioError as error:
+        if not sys.stdin.isatty():
+            raise
+        print(error, file=sys.stderr)
+        print("Play on this machine instead? [Y/n] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in {"", "y", "yes"}:
+            raise
+        options.scheduler = ""  # so that these processes are ended as well
+        return crew("", options.processes)
 
 
 def _give(options: argparse.Namespace, lines: list[str], frame: pd.DataFrame, **more: Any) -> None:
