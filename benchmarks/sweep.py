@@ -5,8 +5,11 @@ cache sizes, 20 seeds each.  The processes are started, and have compiled nothin
 runs; nothing is kept from one run to the next.  The wall time is what a user waits for.  SimPy
 plays the web tandem, a far smaller model, at the rate that it is measured at here; the same number
 of requests at that rate is the least that a sweep in SimPy would take, on as many processes.
+
+`python -m benchmarks.sweep --runs 25` tries it out in a few seconds, with fewer seeds.
 """
 
+import argparse
 import os
 import time
 from typing import NamedTuple
@@ -15,10 +18,10 @@ from benchmarks.peers import run_simpy
 from benchmarks.theory import WEB_TANDEM
 from engine import Axis, Crew, Lab, Scenario, Task, axis, combinations, crew, load, seeds, sweep
 
-RUNS = 500
-SEEDS = 20
 REPLICAS = (3, 4, 5, 6, 8)
 ENTRIES = (5_000, 10_000, 20_000, 30_000, 50_000)
+CELLS = len(REPLICAS) * len(ENTRIES)
+RUNS = 500  # 20 seeds of each cell
 SIMPY_REQUESTS = 60_000
 SIMPY_REPEATS = 3
 PROBE = 40  # runs that tell one process's pace: it need not play all of them
@@ -63,12 +66,12 @@ def warm(who: Crew, scenario: Scenario, processes: int) -> None:
         pass
 
 
-def timed(scenario: Scenario, processes: int, runs: int) -> Timing:
-    """Play `runs` of the sweep on so many processes, and return how long it took."""
+def timed(scenario: Scenario, processes: int, runs: int, of: int) -> Timing:
+    """Play `runs` of the sweep's `of` on so many processes, and return how long it took."""
     who = crew("", processes)
     warm(who, scenario, processes)
     grid = combinations(axes_of(scenario))
-    tasks = [Task.of(scenario.change(at), seed) for at in grid for seed in seeds(SEEDS)]
+    tasks = [Task.of(scenario.change(at), seed) for at in grid for seed in seeds(of // CELLS)]
     some = tasks[:: max(1, len(tasks) // runs)][:runs]
     began = time.perf_counter()
     outcomes = Lab(who).outcomes(some)
@@ -77,15 +80,15 @@ def timed(scenario: Scenario, processes: int, runs: int) -> Timing:
     return Timing(processes, len(some), seconds, len(some) * requests_of(scenario))
 
 
-def whole(scenario: Scenario, processes: int) -> Timing:
-    """Play the whole sweep as a user would, and return how long it took."""
+def whole(scenario: Scenario, processes: int, of: int) -> Timing:
+    """Play the whole sweep, of so many runs, as a user would; return how long it took."""
     who = crew("", processes)
     warm(who, scenario, processes)
     began = time.perf_counter()
-    found = sweep(scenario, axes_of(scenario), Lab(who), SEEDS)
+    found = sweep(scenario, axes_of(scenario), Lab(who), of // CELLS)
     seconds = time.perf_counter() - began
     runs = sum(len(cell.outcomes) for cell in found.cells)
-    assert runs == RUNS
+    assert runs == of, f"{runs} runs were played, not {of}"
     return Timing(processes, runs, seconds, runs * requests_of(scenario))
 
 
@@ -99,11 +102,11 @@ def simpy_rate() -> float:
     return max(rates)
 
 
-def report() -> str:
-    """Return the measurements as Markdown."""
+def report(runs: int = RUNS) -> str:
+    """Return the measurements of a sweep of so many runs, a multiple of 25, as Markdown."""
     scenario = load("amazon")
-    one = timed(scenario, 1, PROBE)
-    two = whole(scenario, 2)
+    one = timed(scenario, 1, min(PROBE, runs), runs)
+    two = whole(scenario, 2, runs)
     rate = simpy_rate()
     peer = two.requests / rate / 2
     rows = [
@@ -114,10 +117,11 @@ def report() -> str:
     faster = two.runs_per_second / one.runs_per_second
     return "\n".join(
         [
-            f"## Sweep: {RUNS} runs of the Amazon preset, 60 s at 1,000 requests/s each",
+            f"## Sweep: {runs} runs of the Amazon preset, 60 s at 1,000 requests/s each",
             "",
-            f"25 combinations of app servers and cache size, {SEEDS} seeds each; wall time, with",
-            f"processes started and nothing kept; load average {os.getloadavg()[0]:.1f}.",
+            f"{CELLS} combinations of app servers and cache size, each with {runs // CELLS} seeds;",
+            "wall time, with processes started and nothing kept.",
+            f"Load average {os.getloadavg()[0]:.1f}.",
             "",
             "| processes | runs | seconds | runs/s | requests/s |",
             "|---:|---:|---:|---:|---:|",
@@ -131,5 +135,13 @@ def report() -> str:
     )
 
 
+def main() -> None:
+    """Print the measurements."""
+    parser = argparse.ArgumentParser(description="Time a sweep of the Amazon preset.")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"default: {RUNS}")
+    wanted = parser.parse_args().runs
+    print(report(max(1, round(wanted / CELLS)) * CELLS))
+
+
 if __name__ == "__main__":
-    print(report())
+    main()

@@ -32,16 +32,10 @@ from engine.scenario import Prices, Scenario
 from engine.study.candidates import Candidate
 from engine.study.compare import RUNS, Comparison, Verdict, compare, comparisons
 from engine.study.crew import Cluster, Crew, Processes, crew
-from engine.study.explain import (
-    Explanation,
-    Headroom,
-    Objective,
-    explain,
-    headroom,
-    load_knob,
-)
+from engine.study.explain import Explanation, explain
 from engine.study.figures import METRICS, Metric, Outcome, Task
 from engine.study.goal import BadDay, Goal, bad_day
+from engine.study.headroom import Headroom, Objective, headroom, load_knob
 from engine.study.lab import Lab, StoppedError, differences, seeds
 from engine.study.plan import Plan, front_of, plan
 from engine.study.shelf import Shelf, usual_place
@@ -49,11 +43,13 @@ from engine.study.statistics import Interval, batch_means, interval, mser5
 from engine.study.sweep import (
     Axis,
     Cell,
+    Law,
     Precision,
     Sweep,
     axis,
     combinations,
     knee,
+    law,
     ranged,
     scalability,
     streamed,
@@ -91,6 +87,7 @@ __all__ = [
     "Interval",
     "Knob",
     "Lab",
+    "Law",
     "Live",
     "Metric",
     "Microscope",
@@ -144,6 +141,7 @@ __all__ = [
     "interval",
     "knee",
     "knobs",
+    "law",
     "load",
     "load_knob",
     "made_from",

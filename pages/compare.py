@@ -7,6 +7,7 @@ from pages.parts import comparing, jobs, pins, state
 from pages.parts.frame import enter
 from pages.parts.jobs import Job
 from pages.parts.pins import NOW
+from pages.parts.players import where_played
 from pages.parts.sidebar import label
 from pages.parts.state import Run
 
@@ -147,3 +148,4 @@ if others:
     side_by_side(run, baseline, others)
 else:
     st.info("Choose at least one system to compare the baseline with.")
+where_played()

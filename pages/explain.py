@@ -7,6 +7,7 @@ from pages.parts import charts
 from pages.parts.explaining import headline, stations, warm_up
 from pages.parts.frame import enter
 from pages.parts.headroom import headroom_panel
+from pages.parts.players import where_played
 from pages.parts.whatnext import what_next_panel
 
 run = enter()
@@ -35,3 +36,4 @@ with right, st.container(border=True, gap="xsmall", key="headroom"):
 with st.container(border=True, gap="xsmall", key="what-next"):
     what_next_panel(run)
 stations(found)
+where_played()

@@ -69,7 +69,8 @@ def form(run: state.Run) -> None:
 
 def _effort(count: int, goal: Goal) -> str:
     """Say how the search goes about it."""
-    days = f" and {len(goal.bad_days)} bad days" if goal.bad_days else ""
+    many = len(goal.bad_days)
+    days = f" and {many} bad day{'s' if many > 1 else ''}" if many else ""
     how = (
         "tried from the cheapest on, until some keep the promise: nothing cheaper can be missed"
         if count <= PROPOSED
@@ -228,12 +229,23 @@ def _table(some: Sequence[Candidate]) -> pd.DataFrame:
         {
             "Configuration": _named(each),
             "Cost, $/h": round(each.cost_usd_per_hour, 2),
-            "P99, ms": round(each.latency_ms_p99) if each.latency_ms_p99 >= 0 else None,
-            "Errors, %": round(100 * each.error_ratio, 3),
+            "P99, ms": _or_none(each.latency_ms_p99, 0),
+            "± ms": _half(each.days[0].latency_half_width),
+            "Errors, %": _or_none(100 * each.error_ratio, 3),
+            "± %": _half(100 * each.days[0].error_half_width),
             **({"Why it fails": each.broken} if each.broken else {}),
         }
         for each in some
     )
+
+
+def _or_none(value: float, digits: int) -> float | None:
+    return None if math.isnan(value) else round(value, digits)
+
+
+def _half(half_width: float) -> str:
+    """Return half an interval; of one run, that was too far off for more to matter, its number."""
+    return "1 run" if math.isnan(half_width) else words.figures(half_width)
 
 
 def _named(each: Candidate) -> str:

@@ -19,8 +19,8 @@ from engine import (
     StoppedError,
     Sweep,
     combinations,
+    law,
     load_knob,
-    scalability,
     seeds,
     streamed,
 )
@@ -104,6 +104,7 @@ def _about() -> tuple[str, float, str]:
         index=list(METRICS).index("latency_ms_p99"),
         format_func=lambda name: METRICS[name].title,
         key=recall("sweep-metric"),
+        bind="query-params",
         width=190,
     )
     what = METRICS[metric]
@@ -115,6 +116,7 @@ def _about() -> tuple[str, float, str]:
         format="%g",
         placeholder="none",
         key=recall(f"sweep-limit-{metric}"),
+        bind="query-params",
         width=120,
         help="What you promise your users. It is drawn into the picture.",
     )
@@ -122,6 +124,7 @@ def _about() -> tuple[str, float, str]:
         "How sure",
         list(SURE),
         key=recall("sweep-sure"),
+        bind="query-params",
         width=150,
         help="Each run has other luck. More runs make the band narrower; “until ± 5 %” plays each"
         " point until its mean is known that well.",
@@ -231,9 +234,9 @@ def load_knob_of(asked: Asked) -> str:
 
 def _load(view: View, asked: Asked, *, over: bool) -> None:
     """Draw the two pictures that only load has."""
-    fit = scalability(view.found) if over else None
+    found = law(view.found) if over else None
     which = "hockey"
-    if fit is not None:
+    if found is not None:
         which = st.segmented_control(
             "Picture",
             ["hockey", "law"],
@@ -243,11 +246,11 @@ def _load(view: View, asked: Asked, *, over: bool) -> None:
             key="sweep-picture",
             label_visibility="collapsed",
         )
-    if which == "law" and fit is not None:
+    if which == "law" and found is not None:
         _chart(
             "law",
-            sweepcharts.law(view, fit),
-            sweepwords.of_law(view, fit),
+            sweepcharts.law(view, found.fit),
+            sweepwords.of_law(view, found),
             asked,
             view.found,
             over=over,
@@ -306,11 +309,13 @@ def _table(view: View, asked: Asked) -> None:
     table = view.found.table
     with st.expander("All numbers"):
         names = {knob.path: titled(knob) for knob in view.knobs}
-        names |= {name: sweepcharts.heading(metric) for name, metric in METRICS.items()}
+        for name, metric in METRICS.items():
+            heading = sweepcharts.heading(metric)
+            names |= {name: heading, f"{name}_half_width": f"± {heading}"}
         shown_table = table[[name for name in names if name in table]].rename(columns=names)
         for name, metric in METRICS.items():
             if metric.unit == "share":
-                shown_table[names[name]] *= 100
+                shown_table[[names[name], names[f"{name}_half_width"]]] *= 100
         st.dataframe(shown_table.round(3), hide_index=True, height=300)
         st.download_button(
             "Download as CSV",
@@ -330,7 +335,7 @@ job = jobs.find(JOB)
 if job is None:
     st.info(
         "A sweep turns a knob through a range and plays the system at every point: you see where it"
-        " bends and where it breaks. Try **Request rate** as it stands, and press **Start**.",
+        " bends and where it breaks. Try the first knob as it stands, and press **Start**.",
     )
 elif wish is None:
     jobs.watch(job)

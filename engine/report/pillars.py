@@ -12,8 +12,9 @@ from typing import NamedTuple
 from engine.errors import ScenarioError
 from engine.result import Result
 from engine.scenario import Scenario
-from engine.study.explain import bottleneck, load_knob
+from engine.study.explain import bottleneck
 from engine.study.figures import Outcome, Task
+from engine.study.headroom import load_knob
 from engine.study.lab import Lab
 from engine.words import dollars, milliseconds, per_second, percent
 

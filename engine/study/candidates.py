@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from engine.errors import ScenarioError
 from engine.scenario import Scenario
-from engine.study.explain import Objective, breaks_first
 from engine.study.figures import Outcome, Task
 from engine.study.goal import Goal
+from engine.study.headroom import Objective, breaks_first
 from engine.study.lab import Lab, nobody, seeds, values_of
 from engine.study.statistics import interval
 

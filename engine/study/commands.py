@@ -16,13 +16,14 @@ from engine.errors import ScenarioError
 from engine.reading import load, values
 from engine.run import simulate
 from engine.study.compare import RUNS, compare
-from engine.study.crew import Processes, crew
-from engine.study.explain import Objective, explain, headroom
+from engine.study.crew import Crew, Processes, crew
+from engine.study.explain import explain
 from engine.study.goal import ALLOWED, LENGTH_SECONDS, BadDay, Goal, bad_day
+from engine.study.headroom import Objective, headroom
 from engine.study.lab import Lab, metric_of
 from engine.study.plan import plan
 from engine.study.shelf import Shelf
-from engine.study.sweep import Axis, Precision, axis, knee, ranged, scalability, sweep
+from engine.study.sweep import Axis, Precision, axis, knee, law, ranged, sweep
 from engine.study.trials import table, what_next
 
 if TYPE_CHECKING:
@@ -161,7 +162,22 @@ def _lab(options: argparse.Namespace) -> Lab:
             )
 
     shelf = None if options.fresh else Shelf()
-    return Lab(crew(options.scheduler, options.processes), shelf, report)
+    return Lab(_players(options), shelf, report)
+
+
+def _players(options: argparse.Namespace) -> Crew:
+    """Return who plays; where a cluster does not answer, ask whether to play here instead."""
+    try:
+        return crew(options.scheduler, options.processes)
+    except ScenarioError as error:
+        if not sys.stdin.isatty():
+            raise
+        print(error, file=sys.stderr)
+        print("Play on this machine instead? [Y/n] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in {"", "y", "yes"}:
+            raise
+        options.scheduler = ""  # so that these processes are ended as well
+        return crew("", options.processes)
 
 
 def _give(options: argparse.Namespace, lines: list[str], frame: pd.DataFrame, **more: Any) -> None:
@@ -227,10 +243,12 @@ def _sweep(options: argparse.Namespace) -> None:
         )
         if axes[0].path.startswith("client."):
             lines.append(f"knee at {axes[0].path} {load[knee(load, flow, slow)]}")
-        fit = scalability(found)
-        if fit:
+        fitted = law(found)
+        if fitted:
             lines.append(
-                f"universal scalability law: contention {fit.alpha:.3g}, coherency {fit.beta:.3g}"
+                f"universal scalability law: contention {fitted.fit.alpha:.3g}"
+                f" ± {fitted.alpha.half_width:.2g}, coherency {fitted.fit.beta:.3g}"
+                f" ± {fitted.beta.half_width:.2g}"
             )
     _give(options, lines, found.table)
 

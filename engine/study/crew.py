@@ -6,7 +6,9 @@ of a worker); beyond it a Dask cluster, given its scheduler's address.
 
 from __future__ import annotations
 
+import itertools
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +24,7 @@ TRIES = 3  # of a task whose worker has died
 ALONE_SECONDS = 15.0  # without any worker: a new one takes some seconds to start
 LOOK_SECONDS = 0.02  # between two looks at what a cluster has done
 IDLE_SECONDS = 300  # after which processes without work end
+AHEAD = 4  # tasks of one study, for each process, that are at work or next in line
 
 Stop = Callable[[], bool]
 
@@ -49,7 +52,7 @@ class Alone:
 
 
 class Processes:
-    """Plays on processes of this machine."""
+    """Plays on processes of this machine: the same ones for all who ask for as many."""
 
     def __init__(self, count: int | None = None) -> None:
         self.count = count or os.cpu_count() or 1
@@ -57,17 +60,18 @@ class Processes:
 
     def play(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[int, Outcome]]:
         """Yield (place of the task, outcome); tasks of a worker that dies are played anew."""
-        from loky import get_reusable_executor  # noqa: PLC0415 (only who plays many needs it)
-        from loky.process_executor import TerminatedWorkerError  # noqa: PLC0415
+        from loky.process_executor import (  # noqa: PLC0415 (only who plays many needs it)
+            ShutdownExecutorError,
+            TerminatedWorkerError,
+        )
 
         left = dict(enumerate(tasks))
         for attempt in range(TRIES):
-            executor = get_reusable_executor(max_workers=self.count, timeout=IDLE_SECONDS)
+            executor = _pool(self.count)
             try:
-                for index, outcome in _streamed(executor, left, stop):
-                    del left[index]
-                    yield index, outcome
-            except TerminatedWorkerError:
+                yield from _streamed(executor, left, stop, AHEAD * self.count)
+            except (TerminatedWorkerError, ShutdownExecutorError):
+                _forget(self.count, executor)
                 if attempt == TRIES - 1:
                     raise ScenarioError(
                         f"a worker process ended {TRIES} times without a word; the machine may be"
@@ -78,10 +82,33 @@ class Processes:
 
     def end(self) -> None:
         """End the processes at once, whatever they are at."""
-        from loky import get_reusable_executor  # noqa: PLC0415
+        executor = _pools.get(self.count)
+        if executor is not None:
+            _forget(self.count, executor)
+            executor.shutdown(wait=False, kill_workers=True)
 
-        executor = get_reusable_executor(max_workers=self.count, timeout=IDLE_SECONDS)
-        executor.shutdown(wait=False, kill_workers=True)
+
+# One executor for each number of processes, whichever thread asks: loky's own reusable one is
+# another in each thread, and every study of a server runs in a thread of its own.
+_pools: dict[int, Any] = {}
+_guard = threading.Lock()
+
+
+def _pool(count: int) -> Any:
+    """Return the executor with so many processes."""
+    from loky import ProcessPoolExecutor  # noqa: PLC0415
+
+    with _guard:
+        if count not in _pools:
+            _pools[count] = ProcessPoolExecutor(count, timeout=IDLE_SECONDS)
+        return _pools[count]
+
+
+def _forget(count: int, executor: Any) -> None:
+    """Have the next who asks get new processes, unless somebody has them already."""
+    with _guard:
+        if _pools.get(count) is executor:
+            del _pools[count]
 
 
 class Cluster:
@@ -144,23 +171,34 @@ class Cluster:
         self._client.close()
 
 
-def _streamed(executor: Any, left: dict[int, Task], stop: Stop) -> Iterator[tuple[int, Outcome]]:
-    """Yield outcomes as they come; what has not begun when `stop()` says so is called off."""
+def _streamed(
+    executor: Any, left: dict[int, Task], stop: Stop, ahead: int
+) -> Iterator[tuple[int, Outcome]]:
+    """Yield outcomes as they come, and take them out of `left`.
+
+    No more than `ahead` tasks stand in the executor's line, so that who comes later with a few
+    need not wait for hundreds; what has not begun when `stop()` says so is called off.
+    """
     import concurrent.futures  # noqa: PLC0415
 
-    futures = {executor.submit(play, task): index for index, task in left.items()}
-    pending = set(futures)
+    coming = iter(list(left))
+    futures: dict[Any, int] = {}
     try:
-        while pending:
+        while left:
             if stop():
                 return
-            done, pending = concurrent.futures.wait(
-                pending, timeout=0.1, return_when=concurrent.futures.FIRST_COMPLETED
+            for index in itertools.islice(coming, ahead - len(futures)):
+                futures[executor.submit(play, left[index])] = index
+            done, _ = concurrent.futures.wait(
+                futures, timeout=0.1, return_when=concurrent.futures.FIRST_COMPLETED
             )
             for future in done:
-                yield futures[future], future.result()
+                outcome = future.result()
+                index = futures.pop(future)
+                del left[index]
+                yield index, outcome
     finally:
-        for future in pending:
+        for future in futures:
             future.cancel()
 
 

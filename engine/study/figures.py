@@ -46,6 +46,22 @@ class Metric(NamedTuple):
             return f"{100 * value:.3g} points"
         return self.say(value)
 
+    def half(self, half_width: float) -> str:
+        """Return " ± " and half an interval, to stand behind a value; "" where there is none.
+
+        >>> METRICS["latency_ms_p99"].half(3.3), METRICS["error_ratio"].half(0.00012)
+        (' ± 3.3', ' ± 0.012')
+        >>> METRICS["cost_usd_per_hour"].half(0.0), METRICS["cost_usd_per_hour"].half(0.02)
+        ('', ' ± $0.02')
+        """
+        if math.isnan(half_width) or half_width == 0:
+            return ""
+        if self.unit == "share":
+            return f" ± {100 * half_width:.2g}"
+        if self.unit == "$":
+            return f" ± {self.say(half_width)}" if half_width >= self.floor else ""
+        return f" ± {self.say(half_width).removesuffix(f' {self.unit}')}"
+
 
 _ALL = (
     Metric("latency_ms_mean", "Mean latency", "ms", "lower", 0.05),

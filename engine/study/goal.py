@@ -10,7 +10,7 @@ from typing import Any
 from engine.errors import ScenarioError, close_to, shown
 from engine.faults import catalogue
 from engine.scenario import Scenario
-from engine.study.explain import Objective, load_knob
+from engine.study.headroom import Objective, load_knob
 
 LENGTH_SECONDS = 60.0  # of a fault on a bad day
 CALM_SECONDS = 5.0  # before it at least, so that there is something to break

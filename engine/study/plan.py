@@ -68,7 +68,9 @@ class Plan:
                 **each.changes,
                 "cost_usd_per_hour": each.cost_usd_per_hour,
                 "latency_ms_p99": each.latency_ms_p99,
+                "latency_ms_p99_half_width": each.days[0].latency_half_width,
                 "error_ratio": each.error_ratio,
+                "error_ratio_half_width": each.days[0].error_half_width,
                 "keeps": each.keeps,
                 "why": each.broken,
             }

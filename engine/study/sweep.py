@@ -240,6 +240,32 @@ def knee(load: Sequence[float], throughput: Sequence[float], latency: Sequence[f
     return int(np.nanargmax(power))
 
 
+class Law(NamedTuple):
+    """The universal scalability law as fitted, and how sure its coefficients are."""
+
+    fit: Usl  # to the means of all runs
+    alpha: Interval  # contention: of one fit to each seed's own curve
+    beta: Interval  # coherency delay
+
+
+def law(found: Sweep) -> Law | None:
+    """Return the law with its uncertainty, by a fit to each seed's curve; None if there is none."""
+    fit = scalability(found)
+    if fit is None:
+        return None
+    path, runs = found.axes[0].path, min(len(cell.outcomes) for cell in found.cells)
+    fits = []
+    for run in range(runs):
+        flows = [cell.outcomes[run].get("answered_per_second") for cell in found.cells]
+        known = [
+            (float(cell.changes[path]), flow)
+            for cell, flow in zip(found.cells, flows, strict=True)
+            if not math.isnan(flow)
+        ]
+        fits.append(usl_fit([n for n, _ in known], [flow for _, flow in known]))
+    return Law(fit, interval([f.alpha for f in fits]), interval([f.beta for f in fits]))
+
+
 def scalability(found: Sweep) -> Usl | None:
     """Fit the universal scalability law to throughput over the first axis; None if it cannot be."""
     curve = found.curve("answered_per_second").dropna(subset=["value"])

@@ -225,11 +225,12 @@ def _cost(trial: Trial) -> float:
 def _short(verdict: Verdict) -> str:
     what, change, was = METRICS[verdict.metric], verdict.change, verdict.baseline.mean
     sign = "+" if change.mean > 0 else "−"
+    sure = what.half(change.half_width)
     if what.unit == "$":
-        return f"{sign}{what.by(abs(change.mean))}/h"
+        return f"{sign}{what.by(abs(change.mean))}{sure}/h"
     name = what.title.removesuffix(" latency")
     if what.unit == "share" or not was:
-        return f"{name} {sign}{what.by(abs(change.mean))}"
+        return f"{name} {sign}{what.by(abs(change.mean))}{sure}"
     return f"{name} {sign}{abs(change.mean / was):.0%} ± {change.half_width / abs(was):.0%}"
 
 

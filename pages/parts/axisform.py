@@ -57,6 +57,7 @@ def axis_fields(
             format_func=lambda each: name_of(known[each]),
             placeholder="none: a curve over the first",
             key=key,
+            bind="query-params",
         )
     if path is None:
         return None, "", room
@@ -84,6 +85,7 @@ def _values(number: int, knob: Knob, scenario: Scenario, spread: Any, rest: Any)
                 default=options,
                 format_func=lambda each: each.replace("_", " "),
                 key=recall(f"sweep-choice-{own}"),
+                bind="query-params",
             )
         return axis(scenario, knob.path, values)
     with spread:
@@ -93,6 +95,7 @@ def _values(number: int, knob: Knob, scenario: Scenario, spread: Any, rest: Any)
             default="list" if knob.optional else "linear",
             required=True,
             key=recall(f"sweep-spacing-{own}"),
+            bind="query-params",
         )
     low, high, count = _usual(knob, scenario.get(knob.path))
     if spacing == "list":
@@ -101,6 +104,7 @@ def _values(number: int, knob: Knob, scenario: Scenario, spread: Any, rest: Any)
                 f"Values{f', {knob.unit}' if knob.unit else ''}",
                 ", ".join(f"{each:g}" for each in _spread(knob, low, high)),
                 key=recall(f"sweep-list-{own}"),
+                bind="query-params",
             )
         return axis(scenario, knob.path, numbers(text))
     return _range(knob, scenario, rest, own, (low, high, count), spacing == "log")
@@ -126,6 +130,7 @@ def _range(
             step=step,
             format="%d" if step else "%g",
             key=recall(f"sweep-from-{own}"),
+            bind="query-params",
         )
         end = st.number_input(
             f"To{unit}",
@@ -133,8 +138,11 @@ def _range(
             step=step,
             format="%d" if step else "%g",
             key=recall(f"sweep-to-{own}"),
+            bind="query-params",
         )
-        steps = st.number_input("Steps", 2, STEPS_MAX, count, key=recall(f"sweep-steps-{own}"))
+        steps = st.number_input(
+            "Steps", 2, STEPS_MAX, count, key=recall(f"sweep-steps-{own}"), bind="query-params"
+        )
     scale: Literal["linear", "log"] = "log" if log else "linear"
     return ranged(scenario, knob.path, float(start), float(end), int(steps), scale)
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from engine import METRICS, Comparison, Verdict
+from engine import METRICS, Comparison, Interval, Metric, Verdict
 from pages.parts import charts, studycharts, timechart, words
 from pages.parts.state import Run
+from pages.parts.twinmap import twinmap
 from pages.parts.waterfall import shares, waterfall
 
 SHOWN = (
@@ -55,7 +56,7 @@ def verdicts(found: Comparison) -> None:
         cells = "".join(_verdict(verdict) for verdict in told)
         rows.append(
             f"<tr data-metric='{metric}'><th scope='row'>{_text(what.title)}</th>"
-            f"<td>{_text(what.say(told[0].baseline.mean))}</td>{cells}</tr>"
+            f"<td>{_sure(what, told[0].baseline)}</td>{cells}</tr>"
         )
     st.html(
         "<table class='facts-table verdicts'><thead><tr><th scope='col'>Figure</th>"
@@ -63,9 +64,10 @@ def verdicts(found: Comparison) -> None:
         "</table>"
     )
     st.caption(
-        f"Means of {found.runs} runs of each, ± the half-width of the 95 % interval of the paired"
-        " difference: run by run, both systems meet the same requests and the same luck. What lies"
-        " within ± of 0 may be chance, and is called no difference."
+        f"Means of {found.runs} runs of each, ± the half-width of their 95 % interval; behind them"
+        " the paired difference with its own ±, which is narrower: run by run, both systems meet"
+        " the same requests and the same luck. A difference within ± of 0 may be chance, and is"
+        " called none."
     )
 
 
@@ -76,8 +78,16 @@ def _verdict(verdict: Verdict) -> str:
     said = _ABSOLUTE.sub("", said)  # the value itself stands beside it
     style = next((each for each in ("better", "worse") if said.endswith(each)), "noise")
     glyph = {"better": "✓ ", "worse": "✕ "}.get(style, "")
-    value = what.say(verdict.value.mean)
-    return f"<td class='says {style}'>{glyph}{_text(value)} <small>{_text(said)}</small></td>"
+    value = _sure(what, verdict.value)
+    return f"<td class='says {style}'>{glyph}{value} <small>· {_text(said)}</small></td>"
+
+
+def _sure(what: Metric, value: Interval) -> str:
+    """Return a mean, and how far off it may be."""
+    return (
+        f"<span class='sure'>{_text(what.say(value.mean))}"
+        f"<small>{_text(what.half(value.half_width))}</small></span>"
+    )
 
 
 def differing(
@@ -301,6 +311,7 @@ def cost(runs: dict[str, Run]) -> None:
 
 VIEWS: dict[str, Callable[[dict[str, Run]], None]] = {
     "Over time": over_time,
+    "Map": twinmap,
     "Latency": latency,
     "Traces": traces,
     "Parts": parts,

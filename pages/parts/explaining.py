@@ -15,7 +15,11 @@ _HEADS = (
     ("Part", "", ""),
     ("Rate", "Calls a second that come here.", ""),
     ("Busy", "Share of its slots that are taken, on average.", ""),
-    ("Waits", "Measured: how long a call stands in line here, on average.", ""),
+    (
+        "Waits",
+        "Measured: how long a call stands in line here; ± half the 95 % interval by batch means.",
+        "",
+    ),
     ("Erlang C", "What the formula for such a queue (M/M/c) says of the wait.", ""),
     ("Inside", "Measured: how many calls are here at once, on average.", ""),
     ("Little's law", "Rate × stay: how many should be inside. It holds for any queue.", ""),
@@ -65,7 +69,7 @@ def _row(name: str, row: "pd.Series[object]") -> str:
     cells = [
         words.per_second(number["rate_per_s"]),
         words.percent(number["utilisation"]),
-        _ms(number["wait_ms_mean"]),
+        _wait(number["wait_ms_mean"], number["wait_half_width_ms"]),
         _ms(number["theory_wait_ms"]),
         words.figures(number["number_mean"]),
         words.figures(number["little_number"]),
@@ -78,6 +82,13 @@ def _row(name: str, row: "pd.Series[object]") -> str:
         + f"<td class='says{' differs' if differs else ''}'>{'≠ ' if differs else ''}"
         f"{html.escape(says)}</td></tr>"
     )
+
+
+def _wait(value: float, half_width: float) -> str:
+    """Return a measured wait, and how far off it may be."""
+    if math.isnan(half_width) or value < 0.005:
+        return _ms(value)
+    return f"{_ms(value)}<small> ± {words.figures(half_width)}</small>"
 
 
 def _ms(value: float) -> str:

@@ -154,7 +154,7 @@ function lengthOf(points) {
 // Draw everything that stays for a whole run.  What moves is kept in `view.nodes` and `view.edges`.
 function build(view) {
   const { data, map } = view;
-  view.place = arrange(data, Math.max(280, map.clientWidth));
+  view.place = (view.arrange ?? arrange)(data, Math.max(280, map.clientWidth));
   const { width, height } = view.place;
   map.style.height = `${height}px`;
   for (const svg of [view.below, view.above]) {

@@ -91,7 +91,7 @@ def _events(table: pd.DataFrame) -> list[list[Any]]:
 # ---------------------------------------------------------------- parts over time
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """What decides how a part's box looks, of its row in the table of stations; NaN is unknown."""
 
     utilisation: float
@@ -100,22 +100,22 @@ class _Row(NamedTuple):
     residence_ms_mean: float
 
 
-def _rows(stations: pd.DataFrame) -> dict[str, _Row]:
+def _rows(stations: pd.DataFrame) -> dict[str, Row]:
     """Return a row a station."""
-    columns = (stations[name].tolist() for name in _Row._fields)
-    rows = map(_Row._make, zip(*columns, strict=True))
+    columns = (stations[name].tolist() for name in Row._fields)
+    rows = map(Row._make, zip(*columns, strict=True))
     return dict(zip(stations.index.tolist(), rows, strict=True))
 
 
 def _node(
-    name: str, attributes: dict[str, Any], exists: bool, row: _Row | None
+    name: str, attributes: dict[str, Any], exists: bool, row: Row | None
 ) -> tuple[dict[str, Any], str | None]:
     """Return what stays the same about a part during a run, and the column its box shows.
 
     A part that does not exist in the run is a ghost: it belongs to a layer that is off.
     """
     on = exists and bool(attributes["on"])
-    column, unit = _stat(str(attributes["kind"]), row)
+    column, unit = stat_of(str(attributes["kind"]), row)
     node = {
         "id": name,
         "title": attributes["title"],
@@ -129,7 +129,7 @@ def _node(
     return node, column
 
 
-def _stat(kind: str, row: _Row | None) -> tuple[str | None, str]:
+def stat_of(kind: str, row: Row | None) -> tuple[str | None, str]:
     """Return which column a part's box shows besides its busyness, and the unit."""
     if row is None:
         return None, ""

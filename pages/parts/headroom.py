@@ -38,7 +38,8 @@ def headroom_panel(run: Run) -> None:
     if job is None:
         st.caption(
             "This is what users are promised. The search turns the load up until the promise"
-            " breaks, and says at which rate and what breaks first: some 10 runs."
+            " breaks, and says at which rate and what breaks first: some 10 runs, and 16 with other"
+            " luck to say how sure the rate is."
         )
         return
     if job.about != about:

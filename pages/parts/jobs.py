@@ -26,12 +26,12 @@ from streamlit.runtime import Runtime, RuntimeState
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine import Cluster, Crew, Lab, Processes, ScenarioError, Shelf, StoppedError, crew
+from pages.parts import settings
 
 T = TypeVar("T")
 
 LOOK_SECONDS = 0.5  # between two looks at a job
 GONE_SECONDS = 15.0  # a session that is away for so long has closed its page
-SCHEDULER = "scheduler"  # the session's field for the address of a Dask cluster
 _JOBS = "_jobs"  # name to Job
 _log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def start(name: str, about: Hashable, work: Work[T]) -> Job[T]:
         name,
         about,
         work,
-        scheduler=str(st.session_state.get(SCHEDULER, "")).strip(),
+        scheduler=settings.current().scheduler,
         session=context.session_id if context and Runtime.exists() else "",
     )
     st.session_state.setdefault(_JOBS, {})[name] = job
@@ -183,18 +183,15 @@ def _look(job: Job[T], show: Callable[[T], None] | None, what: str, hint: str) -
     """Draw a job under way."""
     if job.over:
         st.rerun()
-    bar, button = st.columns([5, 1], vertical_alignment="center")
     share = min(1.0, job.done / job.total) if job.total else 0.0
     text = f"{job.done:,} of {job.total:,} {what}" if job.total else f"Getting {what} ready …"
-    with bar:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(share, text=f"{text}. {hint}" if hint else text)
-    with button:
         st.button(
             "Stopping …" if job.cancelled else "Cancel",
             key=f"cancel-{job.name}",
             on_click=job.cancel,
             disabled=job.cancelled,
-            width="stretch",
         )
     if show is not None and job.partial is not None:
         show(job.partial)
@@ -212,12 +209,12 @@ def _ended(job: Job[Any]) -> None:
         st.info(
             f"Stopped after {job.done:,} of {job.total:,} runs. They are kept: started again, it"
             " goes on from there.",
-            icon="✋",
+            icon=":material/front_hand:",
         )
 
 
 def _here(job: Job[Any]) -> None:
     """Play without a cluster from now on, and this job at once."""
-    st.session_state[SCHEDULER] = ""
+    settings.change(scheduler="")
     if job.work is not None:
         start(job.name, job.about, job.work)

@@ -37,13 +37,21 @@ def goal_fields(scenario: Scenario) -> tuple[Goal | None, str]:
     with st.container(horizontal=True, gap="small"):
         slow = st.number_input(
             "P99 at most, ms", 1.0, None, 500.0, 50.0, format="%g", key=recall("plan-p99"),
+            bind="query-params",
             help="Of a hundred answers, 99 come within this time.",
         )  # fmt: skip
         errors = st.number_input(
-            "Errors at most, %", 0.0, 100.0, 1.0, 0.1, format="%g", key=recall("plan-errors")
+            "Errors at most, %",
+            0.0,
+            100.0,
+            1.0,
+            0.1,
+            format="%g",
+            key=recall("plan-errors"),
+            bind="query-params",
         )
         spare = st.number_input(
-            "Spare load, %", 0, 900, 20, 10, key=recall("plan-headroom"),
+            "Spare load, %", 0, 900, 20, 10, key=recall("plan-headroom"), bind="query-params",
             help="It has to keep the promise at so much more load than now.",
         )  # fmt: skip
     known = {info.do: info for info in catalogue(scenario) if not info.why_not}
@@ -55,16 +63,31 @@ def goal_fields(scenario: Scenario) -> tuple[Goal | None, str]:
         format_func=lambda do: known[do].title,
         placeholder="no fault: only ordinary days",
         key=key,
+        bind="query-params",
         help="Each is tried on a day of its own; errors are counted while it lasts.",
     )
     length, allowed = 60.0, 5.0
     if faults:
         with st.container(horizontal=True, gap="small"):
             length = st.number_input(
-                "Each lasts, s", 1.0, 3600.0, 60.0, 10.0, format="%g", key=recall("plan-length")
+                "Each lasts, s",
+                1.0,
+                3600.0,
+                60.0,
+                10.0,
+                format="%g",
+                key=recall("plan-length"),
+                bind="query-params",
             )
             allowed = st.number_input(
-                "Errors meanwhile, %", 0.0, 100.0, 5.0, 1.0, format="%g", key=recall("plan-allowed")
+                "Errors meanwhile, %",
+                0.0,
+                100.0,
+                5.0,
+                1.0,
+                format="%g",
+                key=recall("plan-allowed"),
+                bind="query-params",
             )
     try:
         days = tuple(_day(scenario, do, allowed, length) for do in faults)
@@ -97,6 +120,7 @@ def knob_fields(base: Base, scenario: Scenario) -> tuple[list[Axis], str]:
         default=usual,
         format_func=lambda path: label(known[path]),
         key=key,
+        bind="query-params",
         label_visibility="collapsed",
         placeholder="choose knobs",
     )
@@ -122,6 +146,7 @@ def _values(knob: Knob, scenario: Scenario) -> Axis:
         options = list(knob.choices) or [str(scenario.get(knob.path))]
         chosen = st.multiselect(
             title, options, default=options, key=recall(f"plan-choice-{knob.path}"),
+            bind="query-params",
             format_func=lambda each: each.replace("_", " "),
         )  # fmt: skip
         return axis(scenario, knob.path, chosen)
@@ -129,6 +154,7 @@ def _values(knob: Knob, scenario: Scenario) -> Axis:
         title,
         ", ".join(said(knob, each).replace(",", "") for each in _usual(knob, scenario)),
         key=recall(f"plan-values-{knob.path}"),
+        bind="query-params",
     )
     found = axis(scenario, knob.path, numbers(text))
     return Axis(found.path, tuple(sorted(found.points)))

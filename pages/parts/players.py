@@ -10,7 +10,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from engine import Scenario, Shelf, Task, load_knob, simulate
-from pages.parts import jobs, words
+from pages.parts import settings, words
 from pages.parts.base import Base
 
 _FIELD = "scheduler-field"
@@ -97,14 +97,14 @@ def duration(seconds: float) -> str:
 
 def place() -> str:
     """Return where runs are played, in words."""
-    address = str(st.session_state.get(jobs.SCHEDULER, ""))
+    address = settings.current().scheduler
     return f"the cluster at {address}" if address else f"{os.cpu_count() or 1} cores here"
 
 
 def where_played() -> None:
     """Draw the field for a cluster's address."""
     with st.expander("Where runs are played"):
-        st.session_state[_FIELD] = st.session_state.get(jobs.SCHEDULER, "")
+        st.session_state[_FIELD] = settings.current().scheduler
         st.text_input(
             "Address of a Dask scheduler",
             key=_FIELD,
@@ -120,5 +120,5 @@ def where_played() -> None:
 
 
 def _take() -> None:
-    """Keep the address for all pages of this session."""
-    st.session_state[jobs.SCHEDULER] = str(st.session_state[_FIELD]).strip()
+    """Keep the address for all pages of this session; the page of settings, for later ones."""
+    settings.change(scheduler=str(st.session_state[_FIELD]).strip())

@@ -21,7 +21,6 @@ from pages.parts.base import Base
 COOKIE = "strata"
 COOKIE_MAX = 3_500  # characters; browsers keep 4,096 bytes of a cookie (RFC 6265, section 6.1)
 SEED_MAX = 2**53 - 1
-SCHEDULER = "scheduler"  # the session's field for the address of a Dask cluster
 PRICE_MAX = 1e6
 _SETTINGS, _LOOK = "_settings", "_look"
 
@@ -124,16 +123,12 @@ def current() -> Settings:
     if found is None:
         found = from_cookie(st.context.cookies.get(COOKIE))
         st.session_state[_SETTINGS] = found
-        if found.scheduler:
-            st.session_state.setdefault(SCHEDULER, found.scheduler)
     return found
 
 
 def change(**fields: Any) -> None:
     """Set something from now on; the page of settings hands it to the browser."""
-    found = current()._replace(**fields)
-    st.session_state[_SETTINGS] = found
-    st.session_state[SCHEDULER] = found.scheduler
+    st.session_state[_SETTINGS] = current()._replace(**fields)
 
 
 @functools.lru_cache(maxsize=64)

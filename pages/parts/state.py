@@ -396,8 +396,19 @@ def turn(changes: dict[str, Any]) -> None:
     known = base().knobs
     for path, value in changes.items():
         stretch(known[path], value)
+        _into_address(known[path], value)
         st.session_state[path] = as_kind(value, known[path].kind)
         st.session_state.setdefault(_SHOWN, set()).add(path)
+
+
+def _into_address(knob: Knob, value: Any) -> None:
+    """Have the address say where a control stands that is about to be drawn for the first time.
+
+    Streamlit writes what a control comes to later, but not what it begins with.
+    """
+    if knob.path not in st.session_state and value is not None and value != knob.value:
+        kind = as_kind(value, knob.kind)
+        st.query_params[knob.path] = str(kind).lower() if isinstance(kind, bool) else str(kind)
 
 
 def attempt(label: str, changes: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from pages.parts.axisform import said, titled
 
 HEIGHT = 300
 TEXT_CELLS = 130  # beyond them the numbers in a map would not fit
+SURE_COLUMNS, SURE_ROWS = 12, 7  # beyond them their intervals would not
 FINE = 60  # points of a fitted curve
 MAP_POINTS = 30  # pixels of the square that takes a click
 
@@ -69,6 +70,7 @@ def curve(view: View) -> go.Figure:
         figure.add_scatter(
             x=[*at, *at[::-1]],
             y=[*high, *low[::-1]],
+            mode="lines",
             fill="toself",
             fillcolor=_tint(colour, 0.22),
             line={"width": 0},
@@ -136,18 +138,22 @@ def heat(view: View) -> go.Figure:
     columns, rows = (each.points for each in view.found.axes)
     values = np.full((len(rows), len(columns)), np.nan)
     words_of = np.full(values.shape, "", dtype=object)
+    room = values.size <= TEXT_CELLS
+    few = len(columns) <= SURE_COLUMNS and len(rows) <= SURE_ROWS
     for cell in view.found.cells:
         place = rows.index(cell.changes[up.path]), columns.index(cell.changes[across.path])
         values[place] = view.value(cell)
         words_of[place] = _short(view, values[place]) if not cell.problem else "–"
+        half = scaled(view.metric, cell.interval(view.metric.name).half_width)
+        if few and half > 0:
+            words_of[place] += f"<br>± {words.figures(half)}"
     figure = go.Figure()
     wide = _spread(values)
     colours = np.log10(np.maximum(values, 1e-9)) if wide else values
-    few = values.size <= TEXT_CELLS
     figure.add_heatmap(
         z=colours,
         text=words_of,
-        texttemplate="%{text}" if few else None,
+        texttemplate="%{text}" if room else None,
         colorscale=[[0, palette.ANSWERED.here()], [0.5, "#F2E3B3"], [1, palette.BAD.here()]]
         if view.metric.better != "higher"
         else [[0, palette.BAD.here()], [0.5, "#F2E3B3"], [1, palette.ANSWERED.here()]],
@@ -250,6 +256,10 @@ def hockey(view: View) -> go.Figure:
     )
     asked = [said(knob, cell.changes[knob.path]) for cell in view.found.cells]
     figure = go.Figure()
+    halves = {
+        "P99": [cell.interval("latency_ms_p99").half_width for cell in view.found.cells],
+        "mean": [cell.interval("latency_ms_mean").half_width for cell in view.found.cells],
+    }
     for name, values, colour in (("P99", late, "p99"), ("mean", slow, "p95")):
         figure.add_scatter(
             x=flow,
@@ -258,10 +268,15 @@ def hockey(view: View) -> go.Figure:
             name=name,
             line={"color": palette.PERCENTILES[colour].here(), "width": 2},
             marker={"size": 8},
+            error_y=_thin(halves[name]),
             text=asked,
-            customdata=[*range(len(asked))],
-            hovertemplate=f"<b>%{{text}} {knob.unit} asked</b><br>%{{x:,.0f}}/s answered,"
-            f" {name} %{{y:,.0f}} ms<br>click: open in the Playground<extra></extra>",
+            customdata=[
+                ["" if math.isnan(half) else f" ± {words.figures(half)}", place]
+                for place, half in enumerate(halves[name])
+            ],
+            hovertemplate=f"<b>%{{text}} {_what(knob)} asked</b><br>%{{x:,.0f}}/s answered,"
+            f" {name} %{{y:,.0f}}%{{customdata[0]}} ms<br>click: open in the Playground"
+            "<extra></extra>",
         )
     bend = knee_of(view.found)
     if bend is not None:
@@ -344,9 +359,10 @@ def law(view: View, fit: Usl) -> go.Figure:
         y=flow,
         mode="markers",
         marker={"size": 9, "color": palette.ANSWERED.here()},
+        error_y=_thin([c.interval("answered_per_second").half_width for c in view.found.cells]),
         name="measured",
         customdata=[*range(len(load))],
-        hovertemplate=f"<b>%{{x:,}} {knob.unit} asked</b><br>%{{y:,.0f}}/s answered"
+        hovertemplate=f"<b>%{{x:,}} {_what(knob)} asked</b><br>%{{y:,.0f}}/s answered"
         "<br>click: open in the Playground<extra></extra>",
     )
     figure.update_layout(**_layout(titled(knob), "Answered, requests/s"))
@@ -364,6 +380,17 @@ def fit_quality(view: View, fit: Usl) -> float:
 
 
 # ---------------------------------------------------------------- what they share
+
+
+def _thin(halves: list[float]) -> dict[str, Any]:
+    """Return thin bars for halves of intervals, in the colour of what they belong to."""
+    known = [0.0 if math.isnan(half) else half for half in halves]
+    return {"type": "data", "array": known, "thickness": 1.2, "width": 3}
+
+
+def _what(knob: Knob) -> str:
+    """Return what a knob counts."""
+    return knob.unit or knob.title.lower()
 
 
 def _numeric(knob: Knob) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 
-from engine import Usl
+from engine import Interval, Law
 from pages.parts.axisform import said
 from pages.parts.sweepcharts import View, fit_quality, knee_of
 
@@ -17,11 +17,11 @@ def of_curve(view: View) -> str:
         return "Nothing was measured yet."
     values = [cell.interval(metric.name) for cell in cells]
     places = [said(knob, cell.changes[knob.path]) for cell in cells]
-    unit = f" {knob.unit}" if knob.unit else ""
+    unit = f" {knob.unit or knob.title.lower()}"
     first, last = values[0], values[-1]
     text = (
-        f"**{metric.title}** is {metric.say(first.mean)} at {places[0]}{unit} and"
-        f" {metric.say(last.mean)} at {places[-1]}{unit}."
+        f"**{metric.title}** is {_sure(view, first)} at {places[0]}{unit} and"
+        f" {_sure(view, last)} at {places[-1]}{unit}."
     )
     gap = abs(last.mean - first.mean)
     noise = math.hypot(_zero(first.half_width), _zero(last.half_width))
@@ -82,19 +82,20 @@ def of_hockey(view: View) -> str:
     flow = cell.interval("answered_per_second").mean
     slow = cell.interval("latency_ms_mean").mean
     text = (
-        f"The **knee** is at {said(knob, cell.changes[knob.path])} {knob.unit}: {flow:,.0f}/s"
-        f" answered in {slow:,.0f} ms on average. Up to there more load brings more answers at"
-        " little cost in time; beyond it, it mostly brings longer lines. (The knee is where"
-        " throughput / latency is greatest: Kleinrock’s power.)"
+        f"The **knee** is at {said(knob, cell.changes[knob.path])}"
+        f" {knob.unit or knob.title.lower()}: {flow:,.0f}/s answered in {slow:,.0f} ms on average."
+        " Up to there more load brings more answers at little cost in time;"
+        " beyond it, it mostly brings longer lines."
+        " (The knee is where throughput / latency is greatest: Kleinrock’s power.)"
     )
     if bend == len(view.found.cells) - 1:
         text += " It is the last point: the system may take more; sweep further."
     return text
 
 
-def of_law(view: View, fit: Usl) -> str:
+def of_law(view: View, found: Law) -> str:
     """Say what the fitted parameters mean for this system."""
-    knob = view.knobs[0]
+    knob, fit = view.knobs[0], found.fit
     what = knob.unit or knob.title.lower()
     quality = fit_quality(view, fit)
     text = (
@@ -106,17 +107,19 @@ def of_law(view: View, fit: Usl) -> str:
     most = max(float(cell.changes[knob.path]) for cell in view.found.cells)
     if fit.alpha * most > 0.01:
         text += (
-            f" Waiting in line for what is shared (contention α = {fit.alpha:.2g}) sets a ceiling"
-            f" of {fit.gamma / fit.alpha:,.0f}/s, however much is asked."
+            " Waiting in line for what is shared (contention α ="
+            f" {_about(fit.alpha, found.alpha)}) sets a ceiling of"
+            f" {fit.gamma / fit.alpha:,.0f}/s, however much is asked."
         )
     if fit.beta * most * most > 0.01:
         peak = math.sqrt(max(0.0, 1 - fit.alpha) / fit.beta)
         text += (
-            f" Getting in each other’s way (coherency β = {fit.beta:.2g}) makes it **fall** beyond"
-            f" {peak:,.0f} {what}: more load, fewer answers."
+            f" Getting in each other’s way (coherency β = {_about(fit.beta, found.beta)}) makes it"
+            f" **fall** beyond {peak:,.0f} {what}: more load, fewer answers."
         )
     else:
-        text += f" Nothing gets worse by more load alone (coherency β = {fit.beta:.2g})."
+        beta = _about(fit.beta, found.beta)
+        text += f" Nothing gets worse by more load alone (coherency β = {beta})."
     if quality < POOR:
         text += (
             f" The law fits poorly here (R² {quality:.2f}): this system breaks at once rather than"
@@ -125,6 +128,15 @@ def of_law(view: View, fit: Usl) -> str:
     else:
         text += f" It explains {100 * quality:.1f} % of what was measured (R²)."
     return text
+
+
+def _sure(view: View, value: Interval) -> str:
+    return view.metric.say(value.mean) + view.metric.half(value.half_width)
+
+
+def _about(value: float, known: Interval) -> str:
+    """Return a coefficient, and how far off it may be."""
+    return f"{value:.2g}" + ("" if math.isnan(known.half_width) else f" ± {known.half_width:.2g}")
 
 
 def _zero(value: float) -> float:

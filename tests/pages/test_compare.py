@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.pages.playground import ANSWER_MS, Playground
+from tests.pages.small import link
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -19,7 +20,7 @@ def open_compare(page: Page) -> None:
 
 def test_a_pinned_system_is_compared_and_noise_is_called_noise(server: str, page: Page) -> None:
     """A difference by luck would be taken for one of the change."""
-    shown = Playground(page).open(server, f"/?{CALM}")
+    shown = Playground(page).open(server, f"/?{link(50)}")
     page.get_by_role("button", name="Pin as baseline").first.click()
     before = shown.run
     shown.slider("App servers").press("ArrowRight")
@@ -47,6 +48,7 @@ def test_every_view_draws_both_systems(server: str, page: Page) -> None:
     main = page.get_by_test_id("stMain")
     for name, drawn in {
         "Over time": ".timechart [role=img]",
+        "Map": ".twins .node.differs .was",
         "Latency": "[data-testid=stPlotlyChart] .main-svg",
         "Traces": ".waterfall .row",
         "Parts": "th[colspan='3']",
@@ -57,6 +59,20 @@ def test_every_view_draws_both_systems(server: str, page: Page) -> None:
         main.locator(drawn).first.wait_for(timeout=ANSWER_MS)
         expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.locator("th:has-text('On screen now')").first).to_be_visible()
+
+
+def test_maps_side_by_side_mark_what_differs(server: str, page: Page) -> None:
+    """Two tables of thirty rows would leave the reader to find the part that has changed."""
+    page.goto(f"{server}/compare?{CALM}&application.replicas=2&view=Map")
+    maps = page.locator(".twins section")
+    expect(maps).to_have_count(2, timeout=ANSWER_MS)
+    gateway = maps.locator("[data-id='application.gateway']")
+    expect(gateway.nth(1).locator(".was")).to_contain_text("was ×3")
+    expect(gateway.nth(0).locator(".was")).to_have_count(0)
+    lefts = [box["x"] for box in (each.bounding_box() for each in maps.all()) if box]
+    assert lefts[0] + 300 < lefts[1]
+    gateway.nth(0).click()
+    expect(page.locator(".twins .node.selected")).to_have_count(2)
 
 
 def test_with_nothing_to_compare_the_page_says_what_to_do(server: str, page: Page) -> None:

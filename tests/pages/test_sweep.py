@@ -4,15 +4,19 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.pages.playground import ANSWER_MS, Playground
+from tests.pages.small import link
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 PLAYED_MS = 120_000  # the first study starts processes
-CALM = "client.requests_per_second=50"  # few requests, so that runs are short
 
 
-def open_sweep(page: Page, url: str, query: str = CALM) -> None:
-    """Go to the page and wait until it offers to start."""
+RATE = "client.requests_per_second"
+
+
+def open_sweep(page: Page, url: str, steps: int, second: str = "") -> None:
+    """Go to the page, with its fields filled in by the address, and wait until it can start."""
+    query = f"{link(50)}&sweep-steps-1-{RATE}={steps}{second}"
     page.goto(f"{url}/sweep?{query}")
     page.get_by_role("button", name="Start").wait_for(timeout=ANSWER_MS)
 
@@ -22,15 +26,6 @@ def fill(page: Page, label: str, value: str, place: int = 0) -> None:
     field = page.get_by_label(label, exact=True).nth(place)
     field.fill(value)
     field.press("Enter")
-    page.wait_for_timeout(600)
-
-
-def choose(page: Page, label: str, text: str) -> None:
-    """Pick from a list by typing."""
-    field = page.get_by_label(label, exact=True)
-    field.click()
-    field.fill(text)
-    page.get_by_role("option", name=text).first.click()
     page.wait_for_timeout(600)
 
 
@@ -45,8 +40,7 @@ def start(page: Page) -> None:
 
 def test_load_is_swept_to_a_curve_a_knee_and_a_law_and_is_kept(server: str, page: Page) -> None:
     """The curve that every engineer draws by hand, and that nobody would wait for twice."""
-    open_sweep(page, server)
-    fill(page, "Steps", "4")
+    open_sweep(page, server, 4)
     expect(page.get_by_text("4 points × 3 seeds = 12 runs")).to_be_visible(timeout=ANSWER_MS)
     start(page)
     expect(page.get_by_text("limit of 500 ms").first).to_be_visible()
@@ -55,18 +49,14 @@ def test_load_is_swept_to_a_curve_a_knee_and_a_law_and_is_kept(server: str, page
     expect(page.get_by_text("The Universal Scalability Law")).to_be_visible(timeout=ANSWER_MS)
     page.get_by_text("All numbers").click()
     expect(page.get_by_test_id("stDownloadButton")).to_be_visible()
-    page.reload()
-    page.get_by_role("button", name="Start").wait_for(timeout=ANSWER_MS)
-    fill(page, "Steps", "4")
+    page.reload()  # the address still asks the same
     expect(page.get_by_text("12 of them kept")).to_be_visible(timeout=ANSWER_MS)
 
 
 def test_a_click_on_a_field_of_the_map_moves_the_sliders(server: str, page: Page) -> None:
     """A map that leads nowhere would have to be copied by hand."""
-    open_sweep(page, server)
-    choose(page, "Second knob, for a map", "App servers")
-    fill(page, "Steps", "2", 0)
-    fill(page, "Steps", "2", 1)
+    second = "&sweep-knob-2=Application:+App+servers&sweep-steps-2-application.replicas=2"
+    open_sweep(page, server, 2, second)
     start(page)
     field = page.locator(".st-key-sweep-map .nsewdrag").first
     field.wait_for(timeout=ANSWER_MS)
@@ -75,17 +65,17 @@ def test_a_click_on_a_field_of_the_map_moves_the_sliders(server: str, page: Page
     plot = field.bounding_box()
     assert plot is not None
     page.mouse.click(plot["x"] + 0.75 * plot["width"], plot["y"] + 0.25 * plot["height"])
-    page.wait_for_url("**/?*application.replicas=6*", timeout=ANSWER_MS)
+    page.wait_for_url("**/?*application.replicas=4*", timeout=ANSWER_MS)
     shown = Playground(page)
     shown.wait_for_charts()
-    expect(shown.slider("App servers")).to_have_value("6")
+    expect(shown.slider("App servers")).to_have_value("4")
     expect(shown.slider("Request rate")).to_have_value("150")
     expect(page.get_by_role("button", name="Undo")).to_be_visible(timeout=ANSWER_MS)
 
 
 def test_a_range_turned_around_is_said_in_one_line(server: str, page: Page) -> None:
     """A traceback, or an empty picture, would not say what to change."""
-    open_sweep(page, server)
+    open_sweep(page, server, 3)
     fill(page, "From, requests/s", "900")
     said = page.get_by_test_id("stAlert").filter(has_text="turn them around")
     expect(said).to_be_visible(timeout=ANSWER_MS)
@@ -96,14 +86,13 @@ def test_a_scheduler_that_does_not_answer_is_said_and_this_machine_plays(
     server: str, page: Page
 ) -> None:
     """A wrong address would look like a sweep that never ends."""
-    open_sweep(page, server)
-    fill(page, "Steps", "3")
+    open_sweep(page, server, 3)
     page.get_by_text("Where runs are played").click()
     fill(page, "Address of a Dask scheduler", "tcp://127.0.0.1:9")
     page.get_by_role("button", name="Start").click()
     said = page.get_by_test_id("stAlert").filter(has_text="does not answer")
     expect(said).to_be_visible(timeout=PLAYED_MS)
-    page.get_by_test_id("stTopNav").get_by_role("link", name="Plan").click()
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Explain").click()
     page.get_by_text("Where runs are played").click()
     field = page.get_by_label("Address of a Dask scheduler", exact=True)
     expect(field).to_have_value("tcp://127.0.0.1:9", timeout=ANSWER_MS)

@@ -6,9 +6,10 @@ import pytest
 
 from engine import ScenarioError, simulate
 from engine.study.compare import compare
-from engine.study.explain import Objective, explain, headroom
+from engine.study.explain import explain
+from engine.study.headroom import Objective, headroom
 from engine.study.lab import Lab
-from engine.study.sweep import Precision, axis, knee, ranged, scalability, sweep
+from engine.study.sweep import Precision, axis, knee, law, ranged, scalability, sweep
 from engine.study.trials import what_next
 from tests.study.small import small
 
@@ -43,7 +44,7 @@ def test_the_lever_that_helps_most_stands_first() -> None:
 def test_headroom_is_the_load_at_which_theory_puts_the_p99() -> None:
     """M/M/1 with a mean of 10 ms: the P99 of the stay is ln(100) / (μ - λ) = 200 ms at λ = 77."""
     calm = small(
-        duration_seconds=4000,
+        duration_seconds=1500,
         client__web_round_trip=0,
         client__mobile_round_trip=0,
         application__threads=500,
@@ -51,6 +52,8 @@ def test_headroom_is_the_load_at_which_theory_puts_the_p99() -> None:
     found = headroom(calm, Lab(), Objective(200.0, 0.01))
     assert found.rate == pytest.approx(100 - math.log(100) / 0.2, rel=0.05)
     assert found.first == "application.server"
+    assert 0 < found.half_width < 0.1 * found.rate
+    assert f"± {found.half_width:,.0f} requests/s" in found.sentence
 
 
 def test_little_holds_at_every_station_and_erlang_at_a_simple_one() -> None:
@@ -59,6 +62,8 @@ def test_little_holds_at_every_station_and_erlang_at_a_simple_one() -> None:
     row = explain(simulate(scenario)).stations.loc["application.server"]
     assert row["number_mean"] == pytest.approx(row["little_number"], rel=0.02)
     assert row["wait_ms_mean"] == pytest.approx(row["theory_wait_ms"], rel=0.15)
+    assert abs(row["wait_ms_mean"] - row["theory_wait_ms"]) < 2 * row["wait_half_width_ms"]
+    assert row["wait_half_width_ms"] < 0.3 * row["wait_ms_mean"]
     assert explain(simulate(scenario)).bottleneck == "application.server"
 
 
@@ -75,9 +80,11 @@ def test_a_sweep_bends_where_the_server_is_full() -> None:
     )
     load = [row["client.requests_per_second"] for row in found.table.to_dict("records")]
     assert 40 <= load[knee(load, flow, curve)] <= 80
-    law = scalability(found)
-    assert law is not None
-    assert law.beta > 0 or law.alpha > 0
+    fitted = law(found)
+    assert fitted is not None
+    assert fitted.fit == scalability(found)
+    assert fitted.fit.beta > 0 or fitted.fit.alpha > 0
+    assert fitted.alpha.runs == 2
 
 
 def test_each_cell_is_played_until_it_is_as_sure_as_asked() -> None:

@@ -87,6 +87,24 @@ def test_a_plan_names_the_cheapest_and_why_cheaper_ones_fail(ask) -> None:
 
 
 @pytest.mark.parametrize(
+    ("terminal", "answer", "code"), [(True, "\n", 0), (True, "n\n", 2), (False, "", 2)]
+)
+def test_a_scheduler_that_is_away_is_asked_about_and_then_this_machine_plays(
+    ask, monkeypatch, terminal, answer, code
+) -> None:
+    """A study would hang, or begin anew by hand; a script would stand before a question."""
+    monkeypatch.setattr("engine.study.crew.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: terminal)
+    words = ("compare", "one", "two", "--runs", "2", "--scheduler", "tcp://127.0.0.1:9")
+    found, out, err = ask(*words)
+    assert found == code
+    assert ("better" in out) == (code == 0)
+    assert "does not answer" in err
+    assert ("Play on this machine instead?" in err) == terminal
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         (("compare", "one"), "needs at least two scenarios"),

@@ -6,8 +6,8 @@ import pytest
 
 from engine import ScenarioError
 from engine.study.candidates import Candidate, mean
-from engine.study.explain import Objective
 from engine.study.goal import Goal, bad_day
+from engine.study.headroom import Objective
 from engine.study.lab import Lab
 from engine.study.plan import Plan, plan
 from engine.study.sweep import Axis, axis, combinations
