@@ -11,6 +11,8 @@ import pytest
 from engine import ScenarioError, load
 from engine.microscope import NOT_COVERED, Microscope, without
 
+pytestmark = pytest.mark.usefixtures("backends")  # embedded, then a real Redis and PostgreSQL
+
 SAFE = {"asynchronous.idempotency": True}
 LATE = {"data.lag": {"constant": 5000}}
 
