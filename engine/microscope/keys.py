@@ -57,17 +57,10 @@ class Server:
         self.prefix = f"{PREFIX}:{token}:"
         self.where = f"REDIS_URL {without_password(url)}"
         self.pool = self._pool(url)
-        self.client = redis.Redis(connection_pool=self.pool)
+        self.client: Any = redis.Redis(connection_pool=self.pool)
         self.rooms: list[OwnKeys] = []
         try:
-            info = self.say(lambda: self.client.info("server"))
-            version = str(info.get("redis_version", "?"))
-            if int(version.split(".", maxsplit=1)[0]) < VERSION_MIN:
-                line = f"it is Redis {version}, and the microscope needs {VERSION_MIN} or newer"
-                raise PlaceError(f"{self.where}: {line}{self.way_out}")
-            if info.get("redis_mode") == "cluster":
-                line = "it is a node of a cluster, and the microscope needs a Redis that is whole"
-                raise PlaceError(f"{self.where}: {line}{self.way_out}")
+            version = self._version()
             self.say(self._look_around)
             seconds, micros = self.say(self.client.time)
             self.base_ms = seconds * 1000 + micros // 1000 + AHEAD_MS
@@ -76,6 +69,19 @@ class Server:
             self.pool.disconnect()
             raise
         self.name = f"Redis {version} at {without_password(url).partition('://')[2]}"
+
+    def _version(self) -> str:
+        """Return the server's version, if it is one that will do."""
+        info = self.say(lambda: self.client.info("server"))
+        version = str(info.get("redis_version", "?"))
+        line = ""
+        if int(version.split(".", maxsplit=1)[0]) < VERSION_MIN:
+            line = f"it is Redis {version}, and the microscope needs {VERSION_MIN} or newer"
+        elif info.get("redis_mode") == "cluster":
+            line = "it is a node of a cluster, and the microscope needs a Redis that is whole"
+        if line:
+            raise PlaceError(f"{self.where}: {line}{self.way_out}")
+        return version
 
     def _pool(self, url: str) -> redis.ConnectionPool:
         try:
@@ -113,7 +119,7 @@ class Server:
         cursor: Any = 0
         while True:
             cursor, names = self.client.scan(cursor, match=f"{PREFIX}*", count=SCAN_COUNT)
-            for name in names:
+            for name in map(str, names):
                 room = ":".join(name.split(":", 2)[:2])
                 rooms.setdefault(room, []).append(name)
             if int(cursor) == 0:
@@ -121,8 +127,8 @@ class Server:
             if time.monotonic() > deadline:
                 line = "it holds too many keys to look through: give the microscope another number"
                 raise PlaceError(f"{self.where}: {line}, as in redis://host:6379/9")
-        for room, names in sorted(rooms.items()):
-            self._judge(room, names)
+        for room, held in sorted(rooms.items()):
+            self._judge(room, held)
 
     def _judge(self, room: str, names: list[str]) -> None:
         """Refuse keys that are not the microscope's; sweep those of a session long dead."""

@@ -29,6 +29,12 @@ from engine.microscope.place import (
 )
 from engine.microscope.sql import Base, Row
 
+SETTINGS = (
+    f"statement_timeout = {WAIT_SECONDS * 1000}",
+    f"lock_timeout = {WAIT_SECONDS * 1000}",
+    "synchronous_commit = off",
+    "client_min_messages = warning",
+)
 NAME_MAX = 63  # bytes of an identifier: PostgreSQL cuts the rest off
 
 
@@ -75,10 +81,8 @@ class Postgres:
             connection = _Connection.connect(
                 self.url, connect_timeout=WAIT_SECONDS, autocommit=True, application_name="strata"
             )
-            for setting in (f"statement_timeout = {WAIT_SECONDS * 1000}",
-                            f"lock_timeout = {WAIT_SECONDS * 1000}",
-                            "synchronous_commit = off", "client_min_messages = warning"):  # fmt: skip
-                connection.execute(f"SET {setting}")  # type: ignore[call-overload]
+            for setting in SETTINGS:
+                connection.execute(f"SET {setting}")
         except (psycopg.Error, TimeoutError, OSError, ValueError) as error:
             raise PlaceError(f"{self.where}: {_why(error)}{self.way_out}") from None
         return connection
@@ -142,7 +146,7 @@ class Postgres:
     def send(self, statement: str, values: Sequence[object]) -> list[Row]:
         """Run a statement; raises PlaceError in one line if the server does not."""
         with self._spoken():
-            answer = self.connection.execute(statement, values)  # type: ignore[call-overload]
+            answer = self.connection.execute(statement, values)
             return list(answer.fetchall()) if answer.description else []
 
     def clear(self) -> None:

@@ -55,11 +55,11 @@ class SqliteBase(Base):
 
     def run(self, statement: str, *values: object, table: str) -> list[Row]:
         """Run it."""
-        return self.connection.execute(self._told(statement, table), values).fetchall()  # type: ignore[arg-type]
+        return self.connection.execute(self._told(statement, table), values).fetchall()
 
     def many(self, statement: str, rows: Iterable[Sequence[object]], table: str) -> None:
         """Run it for each row."""
-        self.connection.executemany(self._told(statement, table), rows)  # type: ignore[arg-type]
+        self.connection.executemany(self._told(statement, table), rows)
 
     def index(self, table: str, names: Sequence[str]) -> None:
         """Use FTS5."""

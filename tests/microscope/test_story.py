@@ -10,29 +10,12 @@ import pytest
 
 from engine import ScenarioError, load
 from engine.microscope import NOT_COVERED, Microscope, without
+from tests.microscope.shop import amazon, commands, played
 
 pytestmark = pytest.mark.usefixtures("backends")  # embedded, then a real Redis and PostgreSQL
 
 SAFE = {"asynchronous.idempotency": True}
 LATE = {"data.lag": {"constant": 5000}}
-
-
-def amazon(**changes) -> Microscope:
-    """Return the shop under the microscope."""
-    return Microscope(load("amazon").change({"cache.buffer.flush_seconds": 3600, **changes}))
-
-
-def played(scope: Microscope, journey: str, key: str | None = None) -> int:
-    """Play a request and all that comes of it; return where in the journal it begins."""
-    start = len(scope.journal)
-    scope.request(journey, key=key)
-    scope.finish()
-    return start
-
-
-def commands(scope: Microscope, start: int = 0) -> list[tuple[str, str]]:
-    """Return commands and answers from an entry on."""
-    return [(each.command, each.answer) for each in scope.journal[start:] if each.command]
 
 
 def step_to(scope: Microscope, command: str) -> None:
