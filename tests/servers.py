@@ -73,6 +73,8 @@ def wait_for(url: str, place: pathlib.Path) -> None:
                     client.ping()
             else:
                 psycopg.connect(url, connect_timeout=2).close()
+        except redis.AuthenticationError:  # it is there, and wants a password
+            return
         except (redis.RedisError, psycopg.Error) as error:
             if time.monotonic() > deadline:
                 log = (place / "log").read_text("utf-8")

@@ -133,7 +133,8 @@ def test_an_eviction_class_says_who_may_go(policy, goes, fails) -> None:
             assert all(number % 2 == 0 for number in gone)
         if goes == "the sooner end":
             assert all(number % 2 == 0 for number in gone)
-            assert sum(number < 200 for number in gone) > 0.9 * len(gone), gone  # by samples
+            sooner = sum(number < 200 for number in gone)
+            assert sooner == 100 or sooner > 0.9 * len(gone)  # all of them, then others
 
 
 @pytest.mark.parametrize(
