@@ -15,7 +15,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.errors import ScenarioError, close_to
-from engine.microscope import flush, hands, looks, walk
+from engine.microscope import flush, hands, looks, takeout, walk
 from engine.microscope.backends import Backends, Stores
 from engine.microscope.clock import Clock
 from engine.microscope.coverage import NOT_COVERED, uncovered
@@ -125,6 +125,10 @@ class Microscope:
     def state(self) -> dict[str, Any]:
         """Return what every store holds at this moment, as plain values."""
         return looks.state(self.scene)
+
+    def export(self, name: str) -> str:
+        """Return what has happened as a file: otlp.json, jaeger.json, metrics.txt, logs.jsonl."""
+        return takeout.export(self, name)
 
     # ------------------------------------------------------------ moving
 

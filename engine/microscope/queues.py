@@ -45,6 +45,7 @@ def _enqueue(
         "born": repr(now if delivery == 0 else token.born),
         "sent": repr(now),
         "delivery": delivery,
+        "traceparent": scene.journal.parent_of(token),
     }
     number = place - channel.first
     entry, done = scene.parts.broker.add(channel.kind, number, now, fields)
@@ -106,6 +107,7 @@ def _deliver(index: int, place: int, worker: int, scene: Scene) -> None:
     token.visit, token.delivery = delivery << 6, delivery
     token.channel, token.partition, token.worker = index, place, worker
     token.entry, token.step, token.leaves = message.entry, channel.start, 1
+    token.carries["span"] = scene.journal.parent_in(fields["traceparent"])
     scene.pools[worker].busy += 1
     token.holds.append(Held(worker, message.sent, now))
     what = "again" if delivery or message.claimed else "for the first time"
