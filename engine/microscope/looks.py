@@ -16,6 +16,10 @@ def state(scene: Scene) -> dict[str, Any]:
     """Return all that is kept, queued, written and not yet written."""
     return {
         "now_seconds": scene.now,
+        "on": {
+            "redis": scene.parts.behind.redis_name,
+            "database": scene.parts.behind.database_name,
+        },
         "redis": _redis(scene),
         "caches": _caches(scene),
         "queues": _queues(scene),
