@@ -121,12 +121,12 @@ def acknowledge(step: Step, token: Token, scene: Scene) -> int:
     """End a message that was processed, and take the next."""
     index, worker = token.channel, token.worker
     channel = scene.channels[index]
+    channel.processed += 1
     done = scene.parts.broker.acknowledge(
         channel.kind, token.partition - channel.first, token.entry
     )
     scene.journal.say(scene, token, step, "done: the message is acknowledged", done)
     release(token, scene)
-    channel.processed += 1
     scene.free(token)
     serve(index, worker, scene)
     return Verdict.OVER
