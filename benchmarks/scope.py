@@ -13,25 +13,28 @@ from benchmarks.slider import CHROMIUM, CHROMIUM_ARGUMENTS, SETTLE_MS, START_SEC
 
 STEPS = 60
 REST_MS = 60  # between two steps
-LATE_MS = 5000
 
 # Watches every frame: resolves with the milliseconds between the key and the new picture.
-STOPWATCH = """
+STOPWATCH = (
+    """
 () => new Promise((resolve) => {
   const hosts = [document, ...[...document.querySelectorAll('*')].map((e) => e.shadowRoot)];
   const [root] = hosts.flatMap((host) => [...(host?.querySelectorAll('.scope[data-bench]') ?? [])]);
   const before = root.dataset.at;
   let pressed = 0;
-  addEventListener('keydown', () => { pressed = performance.now(); }, { once: true, capture: true });
+  const note = () => { pressed = performance.now(); };
+  addEventListener('keydown', note, { once: true, capture: true });
   const look = () => {
-    const late = pressed && performance.now() - pressed > %d;
+    const late = pressed && performance.now() - pressed > 5000;
     if (late) resolve(NaN);
     else if (pressed && root.dataset.at !== before) resolve(performance.now() - pressed);
     else requestAnimationFrame(look);
   };
   look();
 })
-""" % LATE_MS
+"""
+    % LATE_MS
+)
 
 
 def step_ms(page: Page) -> list[float]:

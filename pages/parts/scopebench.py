@@ -55,9 +55,9 @@ class Bench:
         self.made_of = (scenario.digest(), seed)
         self.id = f"scope-{number}"
         self.servers = servers  # that somebody has
-        same = before is not None and before.servers == servers  # then what was chosen stays
-        self.on = before.on if before and same else servers  # what the stores are on now
-        self.trouble = before.trouble if before and same else ""  # why not on the servers
+        like = before if before is not None and before.servers == servers else None
+        self.on: Backends = like.on if like else servers  # what the stores are on now
+        self.trouble: str = like.trouble if like else ""  # why not on the servers
         self.scope = self._microscope()
         self.scope.scene.journal.watch = self._notice
         self.deeds: list[tuple[Any, ...]] = []  # what was done, in order: name and arguments

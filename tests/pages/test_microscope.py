@@ -7,6 +7,7 @@ import pytest
 import redis
 from playwright.sync_api import Locator, Page, expect
 
+from engine import load, to_link
 from tests.servers import redis_running
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -199,3 +200,25 @@ def test_a_server_that_is_down_is_said_beside_the_choice(
     shown.root.get_by_label("What the stores stand on").select_option("servers")
     expect(trouble).to_contain_text("REDIS_URL", timeout=ANSWER_MS)
     expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_what_is_read_late_promoted_crashed_and_split_says_what_is_lost(
+    server: str, page: Page
+) -> None:
+    """Which counts, which writes, which rows: a number alone would teach nothing."""
+    late = load("amazon").change({"data.lag": {"constant": 5000}})
+    shown = ScopePage(page).open(server, f"/microscope?s={to_link(late, 7)}")
+    shown.send("buy", "iPhone 15").to_the_end()
+    expect(shown.store("Database")).to_contain_text("not on all yet")
+    shown.send("view", "iPhone 15").step_to("an old version").to_the_end()
+    expect(shown.store("Write buffer")).to_contain_text("1 not in the database yet")
+    shown.do("crash_cache", "Crash it")
+    expect(shown.words).to_contain_text("never written: product:0 (1). No order is lost")
+    expect(shown.store("Write buffer")).to_contain_text("empty")
+    shown.do("promote", "Promote it")
+    expect(shown.words).to_contain_text("products 0: version 2 is lost")
+    for name in ("Pixel 8", "Kindle", "AirPods", "Backpack"):
+        shown.send("view", name).to_the_end()
+    shown.do("split_shard", "Split")
+    expect(shown.words).to_contain_text("shard 1 → 2")
+    expect(shown.store("Database")).to_contain_text("shard")
