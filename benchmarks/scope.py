@@ -15,8 +15,7 @@ STEPS = 60
 REST_MS = 60  # between two steps
 
 # Watches every frame: resolves with the milliseconds between the key and the new picture.
-STOPWATCH = (
-    """
+STOPWATCH = """
 () => new Promise((resolve) => {
   const hosts = [document, ...[...document.querySelectorAll('*')].map((e) => e.shadowRoot)];
   const [root] = hosts.flatMap((host) => [...(host?.querySelectorAll('.scope[data-bench]') ?? [])]);
@@ -33,8 +32,6 @@ STOPWATCH = (
   look();
 })
 """
-    % LATE_MS
-)
 
 
 def step_ms(page: Page) -> list[float]:

@@ -263,3 +263,14 @@ def test_any_preset_can_be_looked_at_without_what_is_not_covered(preset) -> None
     scope = Microscope(scenario)
     played(scope, next(iter(scenario.journeys)))
     assert "answered" in " ".join(each.text for each in scope.journal)
+
+
+def test_a_session_lives_in_the_shared_store_until_its_time_is_over() -> None:
+    """Who is signed in is state too; a viewer must see it come and go."""
+    scope = amazon(**{"application.sessions.kind": "store", "application.sessions.ttl_seconds": 60})
+    played(scope, "buy", "iPhone 15")
+    (session,) = scope.state()["sessions"]
+    assert session["key"].startswith("session:user-")
+    assert 59 < session["ttl_seconds"] <= 60
+    scope.advance(61)
+    assert scope.state()["sessions"] == []
