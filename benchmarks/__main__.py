@@ -6,7 +6,7 @@ import pathlib
 import platform
 from importlib.metadata import version
 
-from benchmarks import day, live, memory, slider, speed, sweep
+from benchmarks import day, live, memory, scope, slider, speed, sweep
 
 RESULTS = pathlib.Path(__file__).with_name("results.md")
 PACKAGES = ("numba", "numpy", "simpy", "ciw", "streamlit", "playwright")
@@ -41,7 +41,7 @@ def heading() -> str:
 def main() -> None:
     """Run the benchmarks one after another and keep their report."""
     parts = [heading()]
-    for part in (speed, day, sweep, memory, slider, live):
+    for part in (speed, day, sweep, memory, slider, live, scope):
         parts.append(part.report())
         print(parts[-1], end="\n\n", flush=True)
     RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

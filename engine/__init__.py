@@ -20,7 +20,7 @@ from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
 from engine.live import Frame, Live
-from engine.microscope import Entry, Microscope, uncovered
+from engine.microscope import EMBEDDED, Backends, Entry, Microscope, PlaceError, uncovered
 from engine.postmortem import CancelledError, Postmortem, postmortem
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text, values
@@ -62,11 +62,13 @@ from engine.version import VERSION
 
 __version__ = VERSION
 __all__ = [
+    "EMBEDDED",
     "LAYERS",
     "METRICS",
     "RUNS",
     "Asked",
     "Axis",
+    "Backends",
     "BadDay",
     "CancelledError",
     "Candidate",
@@ -93,6 +95,7 @@ __all__ = [
     "Microscope",
     "Objective",
     "Outcome",
+    "PlaceError",
     "Plan",
     "Postmortem",
     "Precision",

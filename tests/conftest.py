@@ -10,7 +10,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import backends, nobody_s_servers, postgres_url, redis_url
 from tests.truth import summary
+
+__all__ = ["backends", "nobody_s_servers", "postgres_url", "redis_url"]
 
 # A run takes as long as its scenario says, so there is no deadline; building a scenario draws
 # more than most examples do.

@@ -103,7 +103,10 @@ def redis_of(clock: Clock) -> fakeredis.FakeRedis:
 
 
 def live_until(redis: Any, key: str, until: float) -> None:
-    """Let a key of an embedded Redis live to the exact moment; commands know milliseconds."""
+    """Let a key live to the exact moment; commands know milliseconds."""
+    if hasattr(redis, "live_until"):
+        redis.live_until(key, until)
+        return
     server = getattr(redis.connection_pool, "connection_kwargs", {}).get("server")
     if server is None:
         return

@@ -1,4 +1,4 @@
-"""The databases: SQLite in memory, a primary for each shard and replicas that apply its log.
+"""The databases: a primary for each shard and replicas that apply its log, on SQLite by default.
 
 A replica has the rows as they were after every entry of the log, so that a query can be asked
 as of the entry that it has applied by then.  How far that is, the scenario's lag says.
@@ -7,15 +7,25 @@ as of the entry that it has applied by then.  How far that is, the scenario's la
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.microscope.done import Done
 from engine.microscope.names import PRODUCTS, title_of
+from engine.microscope.sql import Base
 
 COLUMNS = "id, name, version, views"
+PRIMARY = "id BIGINT PRIMARY KEY, name TEXT, version BIGINT, views BIGINT"
+REPLICA = "id BIGINT, name TEXT, version BIGINT, views BIGINT, lsn BIGINT, PRIMARY KEY (id, lsn)"
+INSERT = "INSERT INTO {} VALUES (?, ?, ?, ?)"
+INSERT_OLD = "INSERT INTO {} VALUES (?, ?, ?, ?, ?)"
+SELECT = f"SELECT {COLUMNS} FROM {{}} WHERE id = ?"
+AS_OF = f"SELECT {COLUMNS}, lsn FROM {{}} WHERE id = ? AND lsn <= ? ORDER BY lsn DESC LIMIT 1"
+ALL_AS_OF = (
+    f"SELECT {COLUMNS} FROM {{}} AS one WHERE lsn ="
+    " (SELECT max(lsn) FROM {} AS other WHERE other.id = one.id AND other.lsn <= ?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +40,6 @@ class Change:
     views: int
 
 
-def quoted(name: str) -> str:
-    """Return a data set's name as an identifier of SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def row_text(row: Sequence[Any] | None) -> str:
     """Return a row as a person reads it."""
     if row is None:
@@ -46,33 +51,26 @@ class Shard:
     """A primary, its log, and its replicas."""
 
     def __init__(
-        self, datasets: Sequence[str], replicas: int, inserted: Collection[str] = ()
+        self,
+        datasets: Sequence[str],
+        replicas: int,
+        open_base: Callable[[str], Base],
+        inserted: Collection[str] = (),
     ) -> None:
         self.datasets, self.inserted = list(datasets), inserted
-        self.primary = self._tables()
-        self.replicas = [self._replica() for _ in range(replicas)]
+        self.primary = open_base("primary")
+        self._make(self.primary, PRIMARY)
+        self.replicas = [open_base(f"replica{number + 1}") for number in range(replicas)]
+        for base in self.replicas:
+            self._make(base, REPLICA)
         self.log: list[Change] = []
         self.unshipped: dict[tuple[str, int], tuple[int, int]] = {}
         self.seen: set[tuple[str, int]] = set()
         self.applied = [0] * replicas  # the latest entry that a query of each has met
 
-    def _tables(self) -> sqlite3.Connection:
-        base = _open()
+    def _make(self, base: Base, columns: str) -> None:
         for name in self.datasets:
-            base.execute(
-                f"CREATE TABLE {quoted(name)} (id INTEGER PRIMARY KEY, name TEXT,"
-                " version INTEGER, views INTEGER)"
-            )
-        return base
-
-    def _replica(self) -> sqlite3.Connection:
-        base = _open()
-        for name in self.datasets:
-            base.execute(
-                f"CREATE TABLE {quoted(name)} (id INTEGER, name TEXT, version INTEGER,"
-                " views INTEGER, lsn INTEGER, PRIMARY KEY (id, lsn))"
-            )
-        return base
+            base.create(name, columns)
 
     def seed(self, dataset: str, key: int, values: tuple[int, int] = (1, 0)) -> None:
         """Let a row be there that has always been there."""
@@ -80,9 +78,9 @@ class Shard:
             return
         self.seen.add((dataset, key))
         row = (key, title_of(dataset, key), *values)
-        self.primary.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?)", row)
+        self.primary.run(INSERT, *row, table=dataset)
         for base in self.replicas:
-            base.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?, 0)", row)
+            base.run(INSERT_OLD, *row, 0, table=dataset)
 
     # ------------------------------------------------------------ writing
 
@@ -91,13 +89,9 @@ class Shard:
         if dataset in self.inserted and (dataset, key) not in self.seen:
             return self._insert(dataset, key)
         self.seed(dataset, key)
-        name = quoted(dataset)
         change = "views = views + ?" if views else "version = version + ?"
-        self.primary.execute(f"UPDATE {name} SET {change} WHERE id = ?", (views or 1, key))
-        row = self.primary.execute(
-            f"SELECT {COLUMNS} FROM {name} WHERE id = ?",
-            (key,),
-        ).fetchone()
+        self.primary.run(f"UPDATE {{}} SET {change} WHERE id = ?", views or 1, key, table=dataset)
+        (row,) = self.primary.run(SELECT, key, table=dataset)
         self.unshipped[dataset, key] = row[2], row[3]
         text = f"UPDATE {dataset} SET {change.replace('?', str(views or 1))} WHERE id = {key}"
         return Done(text, "UPDATE 1", (f"{dataset} {key}: {row_text(row)}",))
@@ -106,7 +100,7 @@ class Shard:
         """Write a row that was not there before."""
         self.seen.add((dataset, key))
         row = (key, title_of(dataset, key), 1, 0)
-        self.primary.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?)", row)
+        self.primary.run(INSERT, *row, table=dataset)
         self.unshipped[dataset, key] = 1, 0
         text = f"INSERT INTO {dataset} (id) VALUES ({key})"
         return Done(text, "INSERT 0 1", (f"{dataset} {key}: {row_text(row)}",))
@@ -120,7 +114,7 @@ class Shard:
         self.log.append(change)
         row = (key, title_of(dataset, key), *values, change.lsn)
         for base in self.replicas:
-            base.execute(f"INSERT INTO {quoted(dataset)} VALUES (?, ?, ?, ?, ?)", row)
+            base.run(INSERT_OLD, *row, table=dataset)
         return change
 
     # ------------------------------------------------------------ reading
@@ -128,10 +122,7 @@ class Shard:
     def select(self, dataset: str, key: int) -> tuple[Any, Done]:
         """Read a row on the primary."""
         self.seed(dataset, key)
-        row = self.primary.execute(
-            f"SELECT {COLUMNS} FROM {quoted(dataset)} WHERE id = ?",
-            (key,),
-        ).fetchone()
+        row = _one(self.primary.run(SELECT, key, table=dataset))
         return row, Done(f"SELECT * FROM {dataset}@primary WHERE id = {key}", row_text(row))
 
     def horizon(self, now: float, lag: float) -> int:
@@ -147,19 +138,9 @@ class Shard:
         """Read a row on a replica that has applied the log so far, and tell if that is stale."""
         self.seed(dataset, key)
         self.applied[replica] = max(self.applied[replica], horizon)
-        name = quoted(dataset)
-        sql = (
-            f"SELECT {COLUMNS}, lsn FROM {name} WHERE id = ? AND lsn <= ? ORDER BY lsn DESC LIMIT 1"
-        )
-        row = self.replicas[replica].execute(sql, (key, horizon)).fetchone()
-        (latest,) = (
-            self.replicas[replica]
-            .execute(
-                f"SELECT max(lsn) FROM {name} WHERE id = ?",
-                (key,),
-            )
-            .fetchone()
-        )
+        base = self.replicas[replica]
+        row = _one(base.run(AS_OF, key, horizon, table=dataset))
+        ((latest,),) = base.run("SELECT max(lsn) FROM {} WHERE id = ?", key, table=dataset)
         stale = latest is not None and (row is None or latest > row[4])
         text = f"SELECT * FROM {dataset}@replica{replica + 1} WHERE id = {key}"
         answer = row_text(row) + (", stale" if stale else "")
@@ -173,48 +154,35 @@ class Shard:
         The old primary becomes a replica: what the new one does not have it throws away.
         """
         lost = [change for change in self.log if change.lsn > horizon]
-        primary = self._tables()
-        for name in map(quoted, self.datasets):
-            rows = self.replicas[replica].execute(
-                f"SELECT {COLUMNS}, max(lsn) FROM {name} WHERE lsn <= ? GROUP BY id",
-                (horizon,),
-            )
-            primary.executemany(
-                f"INSERT INTO {name} VALUES (?, ?, ?, ?)",
-                [row[:4] for row in rows],
-            )
+        for name in self.datasets:
+            rows = self.replicas[replica].run(ALL_AS_OF, horizon, table=name)
+            self.primary.create(name, PRIMARY)
+            self.primary.many(INSERT, rows, table=name)
             for base in self.replicas:
-                base.execute(f"DELETE FROM {name} WHERE lsn > ?", (horizon,))
-        self.primary = primary
+                base.run("DELETE FROM {} WHERE lsn > ?", horizon, table=name)
         del self.log[horizon:]
         self.seen = {
-            (name, row["id"]) for name in self.datasets for row in self.rows(name, limit=-1)
+            (name, row["id"]) for name in self.datasets for row in self.rows(name, limit=None)
         }
         return lost
 
     def move(self, dataset: str, key: int, other: Shard) -> None:
         """Hand a row over to another shard, primary and replicas."""
-        name = quoted(dataset)
-        row = self.primary.execute(
-            f"SELECT {COLUMNS} FROM {name} WHERE id = ?",
-            (key,),
-        ).fetchone()
-        other.primary.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?)", row)
+        (row,) = self.primary.run(SELECT, key, table=dataset)
+        other.primary.run(INSERT, *row, table=dataset)
         for base in other.replicas:
-            base.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?, 0)", row)
+            base.run(INSERT_OLD, *row, 0, table=dataset)
         for base in (self.primary, *self.replicas):
-            base.execute(f"DELETE FROM {name} WHERE id = ?", (key,))
+            base.run("DELETE FROM {} WHERE id = ?", key, table=dataset)
         self.seen.discard((dataset, key))
         other.seen.add((dataset, key))
 
     # ------------------------------------------------------------ looking
 
-    def rows(self, dataset: str, limit: int = 20) -> list[dict[str, Any]]:
+    def rows(self, dataset: str, limit: int | None = 20) -> list[dict[str, Any]]:
         """Return rows that somebody has read or written, as the primary has them."""
-        found = self.primary.execute(
-            f"SELECT {COLUMNS} FROM {quoted(dataset)} ORDER BY id LIMIT ?",
-            (limit,),
-        ).fetchall()
+        few = "" if limit is None else f" LIMIT {limit}"
+        found = self.primary.run(f"SELECT {COLUMNS} FROM {{}} ORDER BY id{few}", table=dataset)
         return [dict(zip(COLUMNS.split(", "), row, strict=True)) for row in found]
 
     def behind(self, replica: int, horizon: int) -> list[Change]:
@@ -223,23 +191,20 @@ class Shard:
 
 
 class Index:
-    """The search index: SQLite's FTS5."""
+    """The search index: SQLite's FTS5, or PostgreSQL's tsvector."""
 
-    def __init__(self) -> None:
-        self.base = _open()
-        self.base.execute("CREATE VIRTUAL TABLE products USING fts5(name)")
-        self.base.executemany(
-            "INSERT INTO products (rowid, name) VALUES (?, ?)", enumerate(PRODUCTS)
-        )
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        base.index("products", PRODUCTS)
 
     def find(self, words: str) -> Done:
         """Search by words."""
-        terms = " ".join(f'"{word}"' for word in words.replace('"', " ").split())
-        sql = "SELECT name FROM products WHERE products MATCH ? ORDER BY rank LIMIT 5"
-        names = [name for (name,) in self.base.execute(sql, (terms,))] if terms else []
+        terms = words.replace('"', " ").split()
+        names = self.base.find("products", terms, 5) if terms else []
         text = f"SELECT name FROM search WHERE search MATCH '{words}'"
         return Done(text, json.dumps(names, ensure_ascii=False))
 
 
-def _open() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+def _one(rows: Sequence[Any]) -> Any:
+    """Return the row that was found, or None."""
+    return rows[0] if rows else None

@@ -90,14 +90,14 @@ def split_shard(scope: Microscope) -> list[str]:
         (name, row["id"]): number
         for number, shard in enumerate(parts.shards)
         for name in shard.datasets
-        for row in shard.rows(name, limit=-1)
+        for row in shard.rows(name, limit=None)
     }
     scope.scenario = scope.scenario.change({"data.shards": len(parts.shards) + 1})
     script = scope.script_of(scope.scenario)
     scope.script = scene.journal.script = script
     parts.take_on(script)
     scene.take_on(script)
-    parts.shards.append(parts.shard())
+    parts.shards.append(parts.shard(len(parts.shards)))
     moved = []
     for (name, key), old in before.items():
         new = parts.shard_of(name, key)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.trace import NonRecordingSpan, SpanContext
+
 from engine.kernel.tables import NOBODY
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Journal:
         """Write an entry about a token's step."""
         if not self.on:
             return
-        span = token.spans[-1][1] if token.spans else None
+        span = token.spans[-1][1] if token.spans else token.carries.get("span")
         self._write(
             scene.now, self.who(token), token.request, token.journey, step, text, done, span,
             metric, level, minor,
@@ -154,7 +156,7 @@ class Journal:
         """Open and close spans so that those of the step's visits are open."""
         if not self.on or step.node == NOBODY:
             return
-        path = self.script.paths[step.node]
+        path = self._path(token, step)
         if token.spans and token.spans[-1][0] == step.node:
             return
         shared = 0
@@ -174,12 +176,44 @@ class Journal:
             )  # fmt: skip
             token.spans.append((node, span))
 
+    def _path(self, token: Token, step: Step) -> tuple[int, ...]:
+        """Return the visits that a step is in, but for those that a leg's parent has open."""
+        path, above = self.script.paths[step.node], token.carries.get("above", ())
+        shared = 0
+        while shared < min(len(path), len(above)) and path[shared] == above[shared]:
+            shared += 1
+        return path[shared:]
+
+    def under(self, token: Token, leg: Token) -> None:
+        """Let a leg's spans hang on the visit that has sent it."""
+        if token.spans or "span" in token.carries:
+            leg.carries["span"] = token.spans[-1][1] if token.spans else token.carries["span"]
+            own = tuple(node for node, _ in token.spans)
+            leg.carries["above"] = (*token.carries.get("above", ()), *own)
+
     def inherit(self, token: Token, heir: Token, step: Step) -> None:
         """Let an heir go on with the visits around the try that was given up."""
-        depth = len(self.script.paths[step.node]) if step.node != NOBODY else 0
+        depth = len(self._path(token, step)) if step.node != NOBODY else 0
         heir.spans, token.spans = token.spans[:depth], token.spans[depth:]
+        heir.carries |= {name: token.carries[name] for name in ("span", "above")
+                         if name in token.carries}  # fmt: skip
         if heir.spans:
             token.carries["span"] = heir.spans[-1][1]
+
+    def parent_of(self, token: Token) -> str:
+        """Return what a message says of the span it was sent in (W3C Trace Context, 3.2)."""
+        if not token.spans:
+            return ""
+        context = token.spans[-1][1].get_span_context()
+        return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
+
+    @staticmethod
+    def parent_in(text: str) -> Span | None:
+        """Return the span that a message was sent in."""
+        if not text:
+            return None
+        _, trace, span, _ = text.split("-")
+        return NonRecordingSpan(SpanContext(int(trace, 16), int(span, 16), is_remote=True))
 
     def over(self, token: Token, now: float) -> None:
         """Close what a token that is no more has open."""

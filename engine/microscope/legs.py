@@ -29,6 +29,7 @@ def fork(step: Step, token: Token, scene: Scene) -> int:
             leg.registers, leg.asked = list(token.registers), token.asked
             if step.by:
                 leg.registers[step.by] = number - 1
+            scene.journal.under(token, leg)
             scene.wake(leg, now)
             scene.start(leg)
     text = f"{token.legs} legs side by side, {token.needed} of them needed"

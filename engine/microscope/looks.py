@@ -14,9 +14,14 @@ ROWS_MAX = 50
 
 def state(scene: Scene) -> dict[str, Any]:
     """Return all that is kept, queued, written and not yet written."""
+    keys = _redis(scene)
     return {
         "now_seconds": scene.now,
-        "redis": _redis(scene),
+        "on": {
+            "redis": scene.parts.behind.redis_name,
+            "database": scene.parts.behind.database_name,
+        },
+        "redis": keys,
         "caches": _caches(scene),
         "queues": _queues(scene),
         "shards": _shards(scene),
@@ -25,7 +30,7 @@ def state(scene: Scene) -> dict[str, Any]:
             for name in scene.script.scenario.datasets
             if f"buffer {name}" in scene.script.named
         },
-        "sessions": _sessions(scene),
+        "sessions": [row for row in keys if row["key"].startswith("session:")],
         "effects": scene.parts.effects.all(),
         "in_flight": [scene.journal.who(token) for token in scene.walking.values()],
     }
@@ -42,11 +47,6 @@ def _redis(scene: Scene) -> list[dict[str, Any]]:
         ttl = left / 1e3 if left >= 0 else None
         found.append({"key": name, "type": kind, "ttl_seconds": ttl, "value": value})
     return found
-
-
-def _sessions(scene: Scene) -> list[dict[str, Any]]:
-    """Return who is signed in, by the shared session store."""
-    return [row for row in _redis(scene) if row["key"].startswith("session:")]
 
 
 def _caches(scene: Scene) -> list[dict[str, Any]]:

@@ -11,10 +11,12 @@ sessions say, never see each other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import weakref
+from typing import TYPE_CHECKING, Any, Self
 
 from engine.errors import ScenarioError, close_to
-from engine.microscope import flush, hands, looks, walk
+from engine.microscope import flush, hands, looks, takeout, walk
+from engine.microscope.backends import Backends, Stores
 from engine.microscope.clock import Clock
 from engine.microscope.coverage import NOT_COVERED, uncovered
 from engine.microscope.journal import Entry, Journal
@@ -32,13 +34,24 @@ STEPS_MAX = 1_000_000  # of one move
 class Microscope:
     """A scenario under the microscope; `traffic` lets requests come as in a run.
 
+    `backends` says where its stores are: by default, where `REDIS_URL` and `DATABASE_URL` say,
+    else embedded.  What it makes on a server is dropped by `close`, at the end of a `with`, when
+    nobody knows the microscope any more, and at the end of the process.
+
     Raises ScenarioError in one line, naming it, if the scenario has something that the
-    microscope does not know (`NOT_COVERED`).
+    microscope does not know (`NOT_COVERED`), or if a server cannot be used (PlaceError).
     """
 
     not_covered = NOT_COVERED
 
-    def __init__(self, scenario: Scenario, seed: int = 7, *, traffic: bool = False) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int = 7,
+        *,
+        traffic: bool = False,
+        backends: Backends | None = None,
+    ) -> None:
         why = uncovered(scenario)
         if why:
             raise ScenarioError(f"the microscope does not know {why[0]}")
@@ -47,14 +60,32 @@ class Microscope:
         self._scripts: dict[int, Script] = {}  # by number of shards
         self._moves: list[tuple[str, tuple[Any, ...]]] = []  # an event, or what a hand did
         self._marks: list[int] = []  # of each: how long the journal was then
-        self._begin()
+        self.behind: Stores = (backends or Backends.from_environment()).open()
+        self._drop = weakref.finalize(self, self.behind.close)
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Let it be closed at the end."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Drop what it has made on servers."""
+        self.close()
+
+    def close(self) -> None:
+        """Drop what it has made on servers; nothing can be asked of it afterwards."""
+        self._drop()
 
     def _begin(self) -> None:
         """Set everything up as it is at time 0."""
         self.clock = Clock()
         self.scenario = self._first
         self.script = self.script_of(self.scenario)
-        self.parts = Parts(self.clock, self.script, self.seed)
+        self.parts = Parts(self.clock, self.script, self.seed, self.behind)
         self.scene = Scene(
             self.clock, self.script, self.parts, Journal(self.script, self.parts.telemetry)
         )
@@ -94,6 +125,10 @@ class Microscope:
     def state(self) -> dict[str, Any]:
         """Return what every store holds at this moment, as plain values."""
         return looks.state(self.scene)
+
+    def export(self, name: str) -> str:
+        """Return what has happened as a file: otlp.json, jaeger.json, metrics.txt, logs.jsonl."""
+        return takeout.export(self, name)
 
     # ------------------------------------------------------------ moving
 
@@ -177,6 +212,7 @@ class Microscope:
         wanted = max((mark for mark in marks if mark < len(self.journal)), default=0)
         left = marks.index(wanted) + 1 if wanted else 0
         self._moves, self._marks = [], []
+        self.behind.clear()
         self._begin()
         for name, args in moves[:left]:
             if name == "_tick":

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from engine.kernel.tables import NOBODY, Keep, Op
+from engine.microscope.backends import Stores
 from engine.microscope.books import Ledger, deeds_of
 from engine.microscope.broker import Broker
-from engine.microscope.clock import Clock, redis_of
+from engine.microscope.clock import Clock
 from engine.microscope.database import Index, Shard
 from engine.microscope.done import Done
 from engine.microscope.keeping import Store
 from engine.microscope.names import Names, key_name, one_of
 from engine.microscope.sampling import Sampler
 from engine.microscope.shelves import MemoryShelf, RedisShelf, Shelf, UniqueShelf
+from engine.microscope.sql import Base
 from engine.microscope.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -31,20 +32,21 @@ WORDS = {
 class Parts:
     """Caches, broker, databases, index and telemetry of one microscope."""
 
-    def __init__(self, clock: Clock, script: Script, seed: int) -> None:
-        self.clock, self.script = clock, script
+    def __init__(self, clock: Clock, script: Script, seed: int, behind: Stores) -> None:
+        self.clock, self.script, self.behind = clock, script, behind
         self.names = Names()
         self.telemetry = Telemetry(seed)
-        self.cache, self.queue = redis_of(clock), redis_of(clock)
+        self.cache, self.queue = behind.keys("cache", clock), behind.keys("queue", clock)
         self.broker = Broker(self.queue)
         self.buffer = Buffer(self.cache)
-        self.effects = Effects()
+        self.effects = Effects(behind.base("effects"))
         self.datasets = script.scenario.datasets
         self.stores: list[Store] = []
         self.ledgers: list[Ledger] = []
         data = script.scenario.data
-        self.shards = [self.shard() for _ in range(data.shards)]
-        self.index = Index()
+        with behind.batch():
+            self.shards = [self.shard(number) for number in range(data.shards)]
+            self.index = Index(behind.base("search"))
         self.take_on(script)
 
     def take_on(self, script: Script) -> None:
@@ -69,7 +71,7 @@ class Parts:
             if store.name in kept:
                 store.take_over(kept[store.name])
 
-    def shard(self) -> Shard:
+    def shard(self, number: int) -> Shard:
         """Return a shard with its replicas, all of them empty.
 
         Of a dataset that nobody reads, every row that is written is new.
@@ -78,7 +80,11 @@ class Parts:
         read = {*scenario.datasets_of("read"), *scenario.datasets_of("lookup"),
                 *scenario.datasets_of("count")}  # fmt: skip
         inserted = frozenset(self.datasets) - read
-        return Shard(list(self.datasets), scenario.data.read_replicas, inserted)
+
+        def open_base(role: str) -> Base:
+            return self.behind.base(f"shard{number + 1} {role}")
+
+        return Shard(list(self.datasets), scenario.data.read_replicas, open_base, inserted)
 
     def _store(self, index: int) -> Store:
         row = self.script.world.stores[index]
@@ -232,13 +238,18 @@ class Buffer:
 class Effects:
     """What workers have done in the world: charges, reservations, e-mails; each a row."""
 
-    def __init__(self) -> None:
-        self.base = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        self.base.execute("CREATE TABLE effects (kind TEXT, request INTEGER, time REAL)")
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        base.create("effects", "number BIGINT, kind TEXT, request BIGINT, time DOUBLE PRECISION")
+        base.create("done", "key TEXT PRIMARY KEY, until DOUBLE PRECISION")
+        self.number = 0
 
     def add(self, kind: str, request: int, now: float) -> Done:
         """Do it: once more."""
-        self.base.execute("INSERT INTO effects VALUES (?, ?, ?)", (kind, request, now))
+        self.number += 1
+        self.base.run(
+            "INSERT INTO {} VALUES (?, ?, ?, ?)", self.number, kind, request, now, table="effects"
+        )
         times = self.count(kind, request)
         text = f"INSERT INTO {kind} (request) VALUES ({request})"
         often = f"done {times} times" if times > 1 else "done"
@@ -246,12 +257,14 @@ class Effects:
 
     def count(self, kind: str, request: int) -> int:
         """Return how often something was done for a request."""
-        (count,) = self.base.execute(
-            "SELECT count(*) FROM effects WHERE kind = ? AND request = ?", (kind, request)
-        ).fetchone()
+        statement = "SELECT count(*) FROM {} WHERE kind = ? AND request = ?"
+        ((count,),) = self.base.run(statement, kind, request, table="effects")
         return int(count)
 
     def all(self) -> list[dict[str, Any]]:
         """Return all that was done."""
-        found = self.base.execute("SELECT kind, request, time FROM effects ORDER BY rowid")
-        return [{"kind": kind, "request": request, "time": time} for kind, request, time in found]
+        statement = "SELECT kind, request, time FROM {} ORDER BY number"
+        return [
+            {"kind": kind, "request": request, "time": time}
+            for kind, request, time in self.base.run(statement, table="effects")
+        ]

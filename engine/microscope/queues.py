@@ -45,6 +45,7 @@ def _enqueue(
         "born": repr(now if delivery == 0 else token.born),
         "sent": repr(now),
         "delivery": delivery,
+        "traceparent": scene.journal.parent_of(token),
     }
     number = place - channel.first
     entry, done = scene.parts.broker.add(channel.kind, number, now, fields)
@@ -106,6 +107,7 @@ def _deliver(index: int, place: int, worker: int, scene: Scene) -> None:
     token.visit, token.delivery = delivery << 6, delivery
     token.channel, token.partition, token.worker = index, place, worker
     token.entry, token.step, token.leaves = message.entry, channel.start, 1
+    token.carries["span"] = scene.journal.parent_in(fields["traceparent"])
     scene.pools[worker].busy += 1
     token.holds.append(Held(worker, message.sent, now))
     what = "again" if delivery or message.claimed else "for the first time"
@@ -119,12 +121,12 @@ def acknowledge(step: Step, token: Token, scene: Scene) -> int:
     """End a message that was processed, and take the next."""
     index, worker = token.channel, token.worker
     channel = scene.channels[index]
+    channel.processed += 1
     done = scene.parts.broker.acknowledge(
         channel.kind, token.partition - channel.first, token.entry
     )
     scene.journal.say(scene, token, step, "done: the message is acknowledged", done)
     release(token, scene)
-    channel.processed += 1
     scene.free(token)
     serve(index, worker, scene)
     return Verdict.OVER

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 from engine.microscope.clock import Clock, live_until
 from engine.microscope.done import Done, shown
+from engine.microscope.sql import Base
 
 Name = Callable[[int], str]
 
@@ -131,32 +131,31 @@ class MemoryShelf(Shelf):
 class UniqueShelf(Shelf):
     """Idempotency keys: rows whose primary key lets nobody do the same thing twice."""
 
-    def __init__(self, clock: Clock, name: Name, base: sqlite3.Connection) -> None:
+    def __init__(self, clock: Clock, name: Name, base: Base) -> None:
         super().__init__(clock, name)
         self.base = base
-        base.execute("CREATE TABLE IF NOT EXISTS done (key TEXT PRIMARY KEY, until REAL)")
 
     def look(self, key: int) -> tuple[bool, Done]:
         """Select the key."""
         name = self.name(key)
-        row = self.base.execute("SELECT until FROM done WHERE key = ?", (name,)).fetchone()
-        hit = row is not None and row[0] > self.clock.now
+        rows = self.base.run("SELECT until FROM {} WHERE key = ?", name, table="done")
+        hit = bool(rows) and rows[0][0] > self.clock.now
         return hit, Done(f"SELECT 1 FROM done WHERE key = '{name}'", "1" if hit else "no row")
 
     def put(self, key: int, lives: float, value: str) -> Done:
         """Insert the key."""
         name, until = self.name(key), self.clock.now + lives
-        self.base.execute(
-            "INSERT INTO done VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET until = excluded.until",
-            (name, until),
-        )
+        self.base.run(
+            "INSERT INTO {} VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET until = excluded.until",
+            name, until, table="done",
+        )  # fmt: skip
         return Done(f"INSERT INTO done (key) VALUES ('{name}')", "INSERT 0 1", (f"key {name}",))
 
     def drop(self, key: int) -> Done:
         """Delete the key."""
-        self.base.execute("DELETE FROM done WHERE key = ?", (self.name(key),))
+        self.base.run("DELETE FROM {} WHERE key = ?", self.name(key), table="done")
         return Done(f"DELETE FROM done WHERE key = '{self.name(key)}'")
 
     def clear(self) -> None:
         """Delete all."""
-        self.base.execute("DELETE FROM done")
+        self.base.run("DELETE FROM {}", table="done")

@@ -119,6 +119,21 @@ class Telemetry:
         return line
 
     def openmetrics(self) -> str:
-        """Return all metrics as OpenMetrics text."""
+        """Return all metrics as OpenMetrics text that `promtool check metrics` accepts too.
+
+        promtool reads the older text format, in which a counter's help stands under the name of
+        its samples, `…_total`; OpenMetrics has it under the name without.  Both take a family of
+        that name whose type is not told, and so the types of counters are left out.  So are the
+        times of their creation, which would be the process's.
+        """
         text: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
-        return text.decode()
+        counters = [each.name for each in self.registry.collect() if each.type == "counter"]
+        lines = []
+        for line in text.decode().splitlines():
+            words = line.split(" ", 3)
+            if words[0] == "#" and len(words) > 2 and words[2] in counters:
+                if words[1] == "HELP":
+                    lines.append(f"# HELP {words[2]}_total {words[3]}")
+            elif not line.partition("{")[0].partition(" ")[0].endswith("_created"):
+                lines.append(line)
+        return "\n".join(lines) + "\n"

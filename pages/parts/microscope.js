@@ -4,6 +4,12 @@
 const PLAY_MS = 900;
 const LATE_MS = 6000;
 const LONG_SECONDS = 301; // past the five minutes of the story's cache
+const FILES = [
+  ['otlp.json', 'Trace, OpenTelemetry', 'Spans as OTLP JSON: any collector takes it at /v1/traces.'],
+  ['jaeger.json', 'Trace, Jaeger', 'The same spans for the Upload of Jaeger’s page.'],
+  ['metrics.txt', 'Metrics', 'OpenMetrics text, as Prometheus scrapes it.'],
+  ['logs.jsonl', 'Logs', 'A line of JSON for each step, with its trace.'],
+];
 const benches = new Map(); // what was seen of a bench outlives a re-mount
 const views = new WeakMap();
 const habits = { tab: 'stores' };
@@ -84,6 +90,7 @@ function hear(view, data) {
     clearTimeout(view.late);
     view.last = view.waiting.do;
     view.waiting = null;
+    if (data.file) save(data.file);
   }
   const { bench } = view;
   if (was !== bench) bench.at = bench.moments.length - 1;
@@ -146,6 +153,7 @@ function show(view) {
   view.words.classList.toggle('refused', Boolean(view.said && data.refused));
   view.clock.textContent = clock(moment && back ? moment.time : data.now);
   showWorkers(view);
+  showStand(view, data.stand);
   controls(view);
   view.root.dataset.at = bench.at;
 }
@@ -184,6 +192,37 @@ function showSteps(view) {
       steps.scrollTop = top - steps.clientHeight / 2;
     }
   }
+}
+
+// ---------------------------------------------------------------- taken along, and stood on
+
+function save({ name, text }) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+function buildExport(view) {
+  view.panels.export.replaceChildren(...FILES.map(([name, title, text]) => {
+    const button = element('button', { type: 'button', text: name });
+    button.onclick = () => ask(view, { do: 'export', name });
+    return element('div', { class: 'action', 'data-file': name },
+      element('h4', { text: title }), element('p', { text }), element('div', { class: 'choices' }, button));
+  }));
+}
+
+// Only where REDIS_URL or DATABASE_URL names a server is there anything to choose.
+function showStand(view, stand) {
+  view.stand.hidden = !stand;
+  if (!stand || view.stand.dataset.shown === JSON.stringify(stand)) return;
+  view.stand.dataset.shown = JSON.stringify(stand);
+  const choice = chooser('on', 'What the stores stand on', [['servers', 'on your servers'], ['embedded', 'on embedded parts']]);
+  choice.value = stand.on;
+  choice.onchange = () => ask(view, { do: 'stand', on: choice.value, at: null });
+  const line = stand.trouble ? element('p', { class: 'late', text: stand.trouble }) : element('p', { text: stand.text });
+  view.stand.replaceChildren(element('div', { class: 'choices' }, choice), line);
 }
 
 function controls(view) {
@@ -291,6 +330,7 @@ function rebuild(view, data) {
   view.journey.onchange = follow;
   follow();
   buildActions(view, data);
+  buildExport(view);
   view.panels.limits.replaceChildren(
     ...(still.leftOut ? [element('p', { class: 'late', text: still.leftOut })] : []),
     element('p', { text: 'The microscope shows one request at a time with the Playground’s own random numbers: the same waits, hits and misses. It does not know:' }),
@@ -302,7 +342,7 @@ function setUp(root) {
   const find = (selector) => root.querySelector(selector);
   const view = {
     root, svg: find('.scopemap'), now: find('.now'), steps: find('.steps ol'), words: find('.words'),
-    clock: find('.clock'), journey: find('.journey'), about: find('.about'), number: 0, playing: 0,
+    clock: find('.clock'), journey: find('.journey'), about: find('.about'), stand: find('.stand'), number: 0, playing: 0,
     panels: Object.fromEntries([...root.querySelectorAll('.panel')].map((each) => [each.dataset.panel, each])),
   };
   find('form').onsubmit = (event) => {

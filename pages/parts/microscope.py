@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from engine import Backends
 from pages.parts import scopelimits, state
 from pages.parts.scopebench import Bench
 
@@ -46,7 +47,10 @@ def bench() -> Bench | None:
             return None
         number = st.session_state.get(_COUNT, 0) + 1
         again = found is not None and found.begun
-        found = Bench(number, scenario, seed, left_out)
+        servers = Backends.from_environment()
+        if found is not None:
+            found.close()
+        found = Bench(number, scenario, seed, left_out, servers, found)
         if again:
             found.told = f"The system on the left has changed: all begins anew. {found.told}"
         st.session_state[_COUNT], st.session_state[_BENCH] = number, found

@@ -10,7 +10,17 @@ import functools
 import time
 from typing import Any
 
-from engine import LAYERS, Entry, Microscope, Scenario, ScenarioError, Simulation
+from engine import (
+    EMBEDDED,
+    LAYERS,
+    Backends,
+    Entry,
+    Microscope,
+    PlaceError,
+    Scenario,
+    ScenarioError,
+    Simulation,
+)
 from pages.parts import scopelimits, scopetables, scopewords
 
 WORK_SECONDS = 0.25  # of the server, for one answer; the browser asks again for the rest
@@ -32,13 +42,23 @@ class Bench:
     """A microscope, its moments, and what led to them."""
 
     def __init__(
-        self, number: int, scenario: Scenario, seed: int, left_out: list[str] | None = None
+        self,
+        number: int,
+        scenario: Scenario,
+        seed: int,
+        left_out: list[str] | None = None,
+        servers: Backends = EMBEDDED,
+        before: "Bench | None" = None,
     ) -> None:
         self.scenario, self.seed = scenario, seed
         self.left_out = left_out or []
         self.made_of = (scenario.digest(), seed)
         self.id = f"scope-{number}"
-        self.scope = Microscope(scenario, seed)
+        self.servers = servers  # that somebody has
+        like = before if before is not None and before.servers == servers else None
+        self.on: Backends = like.on if like else servers  # what the stores are on now
+        self.trouble: str = like.trouble if like else ""  # why not on the servers
+        self.scope = self._microscope()
         self.scope.scene.journal.watch = self._notice
         self.deeds: list[tuple[Any, ...]] = []  # what was done, in order: name and arguments
         self.moments: list[Moment] = []
@@ -49,12 +69,32 @@ class Bench:
         self.known = 0  # moments that the browser has
         self.epoch = 0  # how often moments were taken back
         self.told = scopelimits.left_out(self.left_out)
-        self.refused = ""
+        self.refused = self.trouble
+        self.file: dict[str, str] | None = None  # to be saved by the browser
 
     @property
     def begun(self) -> bool:
         """Whether anything has been done."""
         return bool(self.deeds)
+
+    # ------------------------------------------------------------ what the stores are on
+
+    def _microscope(self) -> Microscope:
+        """Return a new microscope; if a server cannot be used, one on embedded parts."""
+        try:
+            return Microscope(self.scenario, self.seed, backends=self.on)
+        except PlaceError as error:
+            self._give_up(error)
+            return Microscope(self.scenario, self.seed, backends=EMBEDDED)
+
+    def _give_up(self, error: PlaceError) -> None:
+        """Go on with embedded parts, and remember why."""
+        self.on = EMBEDDED
+        self.trouble = scopewords.sentence(f"{error}. Until then the embedded parts go on")
+
+    def close(self) -> None:
+        """Drop what was made on servers."""
+        self.scope.close()
 
     # ------------------------------------------------------------ what the browser says
 
@@ -69,17 +109,38 @@ class Bench:
             return
         self.heard = number
         self.told = self.refused = ""
+        self.file = None
         try:
             at = ask.get("at")
             if isinstance(at, int) and 0 <= at < len(self.moments) - 1:
                 self._undo_after(at)
             self._do(ask)
+        except PlaceError as error:
+            self._fail(error)
         except ScenarioError as error:
             self.refused = scopewords.sentence(str(error))
+
+    def _fail(self, error: PlaceError) -> None:
+        """Begin anew on embedded parts: a server has failed midway."""
+        self._give_up(error)
+        self._anew([])
+        self.refused = self.trouble
 
     def _do(self, ask: dict[str, Any]) -> None:
         """Do what is asked for."""
         kind = ask.get("do")
+        if kind == "export":
+            name = str(ask.get("name"))
+            self.file = {"name": f"strata-{name}", "text": self.scope.export(name)}
+            self.told = f"strata-{name} is saved: what has happened up to now."
+            return
+        if kind == "stand":
+            self.on = self.servers if ask.get("on") == "servers" else EMBEDDED
+            self.trouble = ""
+            self._anew([])
+            self.refused = self.trouble
+            self.told = "Begun anew: the clock is at 0 and every store is empty."
+            return
         if kind == "restart":
             self._anew([])
             self.told = "Begun anew: the clock is at 0 and every store is empty."
@@ -171,7 +232,8 @@ class Bench:
 
     def _anew(self, deeds: list[tuple[Any, ...]]) -> None:
         """Begin with an empty microscope, and repeat what was done."""
-        self.scope = Microscope(self.scenario, self.seed)
+        self.scope.close()
+        self.scope = self._microscope()
         moments, self.moments = self.moments, []
         self.known = 0
         self.epoch += 1
@@ -186,9 +248,13 @@ class Bench:
 
     def data(self) -> dict[str, Any]:
         """Return what the browser does not have yet, and how things stand."""
+        try:
+            stand = self.scope.state()
+        except PlaceError as error:
+            self._fail(error)
+            stand = self.scope.state()
         new = self.moments[self.known :]
         first = new[0].stores if new else len(self.stores)
-        stand = self.scope.state()
         return {
             "bench": self.id,
             "epoch": self.epoch,
@@ -203,7 +269,19 @@ class Bench:
             "refused": self.refused,
             "workers": scopetables.workers(stand),
             "shards": len(stand["shards"]),
+            "file": self.file,
+            "stand": self._standing(stand["on"]),
             "still": self.still,
+        }
+
+    def _standing(self, on: dict[str, str]) -> dict[str, Any] | None:
+        """Return what the stores are on, if there is a choice."""
+        if self.servers.embedded:
+            return None
+        return {
+            "on": "embedded" if self.on.embedded else "servers",
+            "text": f"{on['redis']}; {on['database']}",
+            "trouble": self.trouble,
         }
 
     @functools.cached_property

@@ -107,8 +107,9 @@ def _rows(state: dict[str, Any]) -> dict[str, Any]:
                 missing = [n for n, behind in late if f"{dataset} {row['id']}" in behind]
                 place = [str(shard["shard"] + 1)] if many else []
                 rows.append([*place, _row_name(dataset, row), text, _copies(late, missing)])
+    kind = state["on"]["database"].partition(" at ")[0]
     columns = [*(["shard"] if many else []), "row", "primary has", "replicas"]
-    return _table("Database (SQLite)", "no row was touched yet", columns, rows)
+    return _table(f"Database ({kind})", "no row was touched yet", columns, rows)
 
 
 def _row_name(dataset: str, row: dict[str, Any]) -> str:

@@ -10,27 +10,12 @@ import pytest
 
 from engine import ScenarioError, load
 from engine.microscope import NOT_COVERED, Microscope, without
+from tests.microscope.shop import amazon, commands, played
+
+pytestmark = pytest.mark.usefixtures("backends")  # embedded, then a real Redis and PostgreSQL
 
 SAFE = {"asynchronous.idempotency": True}
 LATE = {"data.lag": {"constant": 5000}}
-
-
-def amazon(**changes) -> Microscope:
-    """Return the shop under the microscope."""
-    return Microscope(load("amazon").change({"cache.buffer.flush_seconds": 3600, **changes}))
-
-
-def played(scope: Microscope, journey: str, key: str | None = None) -> int:
-    """Play a request and all that comes of it; return where in the journal it begins."""
-    start = len(scope.journal)
-    scope.request(journey, key=key)
-    scope.finish()
-    return start
-
-
-def commands(scope: Microscope, start: int = 0) -> list[tuple[str, str]]:
-    """Return commands and answers from an entry on."""
-    return [(each.command, each.answer) for each in scope.journal[start:] if each.command]
 
 
 def step_to(scope: Microscope, command: str) -> None:
@@ -278,3 +263,14 @@ def test_any_preset_can_be_looked_at_without_what_is_not_covered(preset) -> None
     scope = Microscope(scenario)
     played(scope, next(iter(scenario.journeys)))
     assert "answered" in " ".join(each.text for each in scope.journal)
+
+
+def test_a_session_lives_in_the_shared_store_until_its_time_is_over() -> None:
+    """Who is signed in is state too; a viewer must see it come and go."""
+    scope = amazon(**{"application.sessions.kind": "store", "application.sessions.ttl_seconds": 60})
+    played(scope, "buy", "iPhone 15")
+    (session,) = scope.state()["sessions"]
+    assert session["key"].startswith("session:user-")
+    assert 59 < session["ttl_seconds"] <= 60
+    scope.advance(61)
+    assert scope.state()["sessions"] == []

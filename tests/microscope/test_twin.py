@@ -8,7 +8,7 @@ that decides.
 import re
 
 import pytest
-from hypothesis import assume, given, note, settings
+from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
 from engine import Scenario, ScenarioError, load
@@ -86,6 +86,30 @@ def test_the_presets_agree_journey_by_journey(preset, changes, seconds, least) -
     pair = Pair(load(preset).change(changes), seed=7)
     pair.play(seconds)
     assert len(pair.latencies) >= least
+
+
+@pytest.mark.usefixtures("backends")
+def test_both_agree_whatever_the_microscope_stands_on() -> None:
+    """With a real Redis and PostgreSQL it would be another microscope."""
+    changes = {"client.requests_per_second": 100, "asynchronous.idempotency": True}
+    pair = Pair(load("amazon").change(changes), seed=11)
+    pair.play(1.5)
+    assert len(pair.latencies) >= 90
+    pair.scope.close()
+
+
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(scenario=family(), seed=st.integers(0, 1000))
+def test_a_family_agrees_on_real_servers_too(redis_url, postgres_url, scenario, seed) -> None:
+    """Expiry, claims and constraints are theirs there, and must still be the kernel's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDIS_URL", redis_url)
+        patch.setenv("DATABASE_URL", postgres_url)
+        pair = Pair(scenario, seed)
+        pair.play(SECONDS, requests=25)
+        pair.scope.close()
 
 
 def test_a_difference_shows_both_traces(monkeypatch) -> None:

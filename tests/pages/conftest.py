@@ -63,16 +63,18 @@ def wait_until_up(process: subprocess.Popen[bytes], url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
     """Start servers that nobody has visited yet; all are ended with the session."""
     processes: list[subprocess.Popen[bytes]] = []
     kept = tmp_path_factory.mktemp("runs") / "runs.sqlite"  # not among the user's own
     env = {**os.environ, "STRATA_RUNS": str(kept)}
 
-    def start() -> str:
+    def start(**settings: str) -> str:
         port = free_port()
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL))
+        processes.append(
+            subprocess.Popen(command, cwd=ROOT, env=env | settings, stdout=subprocess.DEVNULL)
+        )
         url = f"http://127.0.0.1:{port}"
         wait_until_up(processes[-1], url)
         return url

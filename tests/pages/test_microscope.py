@@ -1,9 +1,14 @@
 """The Microscope page in a real browser."""
 
 import re
+from collections.abc import Callable
 
 import pytest
+import redis
 from playwright.sync_api import Locator, Page, expect
+
+from engine import load, to_link
+from tests.servers import redis_running
 
 pytestmark = pytest.mark.xdist_group("browser")
 ANSWER_MS = 20_000  # far more than it takes; a slow machine is no fault of the page
@@ -144,3 +149,76 @@ def test_the_page_fits_names_its_limits_and_refuses_in_a_line(server: str, page:
     shown.open(server, "/microscope?preset=cache_flush")
     expect(shown.words).to_contain_text("Left out", timeout=ANSWER_MS)
     expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_what_happened_is_saved_as_files(server: str, page: Page) -> None:
+    """A trace that cannot leave the page cannot be shown to anybody."""
+    shown = ScopePage(page).open(server).send("search", "iPhone 15").to_the_end()
+    shown.root.get_by_role("tab", name="Export").click()
+    for name in ("otlp.json", "jaeger.json", "metrics.txt", "logs.jsonl"):
+        with page.expect_download(timeout=ANSWER_MS) as saved:
+            shown.button(name).click()
+        assert saved.value.suggested_filename == f"strata-{name}"
+        assert "search" in saved.value.path().read_text("utf-8")
+    expect(shown.root.locator(".stand")).to_be_hidden()  # nothing to choose without servers
+
+
+def test_on_real_servers_the_page_is_the_same(
+    serve: Callable[..., str], page: Page, redis_url: str, postgres_url: str
+) -> None:
+    """The same story, told by a Redis and a PostgreSQL; nothing of it is left there."""
+    url = serve(REDIS_URL=redis_url, DATABASE_URL=postgres_url)
+    shown = ScopePage(page).open(url)
+    expect(shown.root.locator(".stand")).to_contain_text("PostgreSQL")
+    shown.send("buy", "iPhone 15").to_the_end()
+    expect(shown.store("Database (PostgreSQL")).to_contain_text("iPhone 15")
+    assert shown.root.evaluate("root => root.getBoundingClientRect().bottom") <= 720
+    with redis.Redis.from_url(redis_url) as keys:
+        assert keys.dbsize() > 0
+        shown.root.get_by_label("What the stores stand on").select_option("embedded")
+        expect(shown.steps).to_have_count(0, timeout=ANSWER_MS)
+        shown.send("buy", "iPhone 15").to_the_end()
+        expect(shown.store("Database (SQLite)")).to_contain_text("iPhone 15")
+        assert keys.dbsize() == 0
+
+
+def test_a_server_that_is_down_is_said_beside_the_choice(
+    serve: Callable[..., str], page: Page
+) -> None:
+    """A page that fails because a server does would be of no use in a classroom."""
+    with redis_running() as address:
+        url = serve(REDIS_URL=address)
+        shown = ScopePage(page).open(url).send("search", "iPhone 15").to_the_end()
+        expect(shown.root.locator(".stand")).to_contain_text("Redis 7")
+    shown.root.get_by_label("What it asks for").fill("iPhone 15")
+    shown.button("Send").click()  # it has gone meanwhile
+    trouble = shown.root.locator(".stand .late")
+    expect(trouble).to_contain_text("nobody listens there", timeout=ANSWER_MS)
+    expect(shown.words).to_contain_text("the embedded parts go on")
+    shown.send("search", "iPhone 15").to_the_end()
+    expect(shown.store("Cache")).to_contain_text("search:iphone-15")
+    shown.root.get_by_label("What the stores stand on").select_option("servers")
+    expect(trouble).to_contain_text("REDIS_URL", timeout=ANSWER_MS)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_what_is_read_late_promoted_crashed_and_split_says_what_is_lost(
+    server: str, page: Page
+) -> None:
+    """Which counts, which writes, which rows: a number alone would teach nothing."""
+    late = load("amazon").change({"data.lag": {"constant": 5000}})
+    shown = ScopePage(page).open(server, f"/microscope?s={to_link(late, 7)}")
+    shown.send("buy", "iPhone 15").to_the_end()
+    expect(shown.store("Database")).to_contain_text("not on all yet")
+    shown.send("view", "iPhone 15").step_to("an old version").to_the_end()
+    expect(shown.store("Write buffer")).to_contain_text("1 not in the database yet")
+    shown.do("crash_cache", "Crash it")
+    expect(shown.words).to_contain_text("never written: product:0 (1). No order is lost")
+    expect(shown.store("Write buffer")).to_contain_text("empty")
+    shown.do("promote", "Promote it")
+    expect(shown.words).to_contain_text("products 0: version 2 is lost")
+    for name in ("Pixel 8", "Kindle", "AirPods", "Backpack"):
+        shown.send("view", name).to_the_end()
+    shown.do("split_shard", "Split")
+    expect(shown.words).to_contain_text("shard 1 → 2")
+    expect(shown.store("Database")).to_contain_text("shard")
