@@ -86,8 +86,8 @@ const KPIS = [
   {
     label: 'Answered',
     help: 'Answers a second, and how many asked',
-    of: (row) => NOW.rate(row[1] / 10),
-    note: (row) => `asked ${NOW.rate(row[0] / 10)}`,
+    of: (row) => NOW.second(row[1] / 10),
+    note: (row) => `asked ${NOW.second(row[0] / 10)}`,
     state: (rows, { answered }) => below(total(rows, 1) / Math.max(1, total(rows, 0)), answered),
   },
   ...['P50', 'P95', 'P99'].map((name, index) => ({
@@ -101,7 +101,7 @@ const KPIS = [
     label: 'Errors',
     help: 'Share of requests without an answer',
     of: (row) => NOW.percent((100 * row[2]) / Math.max(1, row[1] + row[2])),
-    note: (row) => `${NOW.rate(row[2] / 10)} failed`,
+    note: (row) => `${NOW.second(row[2] / 10)} failed`,
     state: (rows, { errors }) =>
       above(total(rows, 2) / Math.max(1, total(rows, 1) + total(rows, 2)), errors),
   },

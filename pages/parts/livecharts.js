@@ -223,5 +223,5 @@ function tellCharts(view, row) {
 function lineText(unit, value) {
   if (unit === 'ms') return NOW.ms(value);
   if (unit === '%') return NOW.percent(value);
-  return unit ? NOW.rate(value) : String(value);
+  return unit ? NOW.second(value) : String(value);
 }

@@ -97,9 +97,9 @@ def _form(run: Run) -> Wish:
         default="HTML",
         required=True,
         key=recall("report-format"),
+        help="  \n".join(f"{name}: {text}" for name, text in FORMATS.items()),
     )
     kind = kind or "HTML"
-    st.caption(FORMATS[kind])
     st.session_state.setdefault(recall("report-runs"), 5)
     runs = int(
         st.number_input(

@@ -34,6 +34,7 @@ from engine.study.figures import METRICS, measure
 from engine.study.lab import Lab
 from engine.study.statistics import interval
 from engine.study.sweep import axis, sweep
+from engine.words import Units
 from pages.parts import flowmap, palette
 from pages.parts.base import Base
 from pages.parts.state import Run
@@ -99,6 +100,18 @@ def test_the_reports_figures_equal_those_on_screen(shop: Result) -> None:
     page = " ".join(Reader(to_html(report(shop))).words)
     for value in screen.values():
         assert value in page
+
+
+def test_they_do_so_in_other_units(shop: Result) -> None:
+    """A bill of the month on screen would be one of the hour on paper."""
+    run = Run("test", Base("amazon", load("amazon")), shop.scenario, shop)
+    units = Units("minute", "month")
+    screen = {each["label"]: each["value"] for each in flowmap.kpis(run, units)}
+    assert {fact.label: fact.value for fact in headline(shop, units)} == screen
+    page = " ".join(Reader(to_html(report(shop, Asked(units=units)))).words)
+    for value in screen.values():
+        assert value in page
+    assert "In all, a month of 730 h" in page
 
 
 def test_the_charts_have_the_colours_of_the_screen() -> None:
