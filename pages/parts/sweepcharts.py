@@ -105,7 +105,7 @@ def curve(view: View) -> go.Figure:
     now = knob.value
     if _numeric(knob) and isinstance(now, int | float) and at and min(at) <= now <= max(at):
         _mark(figure, float(now), "now", log=view.log[0])
-    figure.updatelayout(
+    figure.update_layout(
         **layout(titled(knob), heading(metric)), xaxis_type=_type(knob, log=view.log[0])
     )
     figure.update_yaxes(rangemode="tozero")
@@ -173,7 +173,7 @@ def hockey(view: View) -> go.Figure:
             name="knee",
             hoverinfo="skip",
         )
-    figure.updatelayout(**layout("Answered, requests/s", "Latency, ms"))
+    figure.update_layout(**layout("Answered, requests/s", "Latency, ms"))
     known = [each for each in (*slow, *late) if each > 0]
     if known and max(known) > 20 * min(known):
         logarithmic(figure, min(known), max(known))
@@ -247,7 +247,7 @@ def law(view: View, fit: Usl) -> go.Figure:
         hovertemplate=f"<b>%{{x:,}} {_what(knob)} asked</b><br>%{{y:,.0f}}/s answered"
         "<br>click: open in the Playground<extra></extra>",
     )
-    figure.updatelayout(**layout(titled(knob), "Answered, requests/s"))
+    figure.update_layout(**layout(titled(knob), "Answered, requests/s"))
     figure.update_yaxes(rangemode="tozero")
     return figure
 

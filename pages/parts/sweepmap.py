@@ -48,7 +48,7 @@ def heat(view: View) -> go.Figure:
     _border(figure, view, values)
     _clickable(figure, view)
     title = f"↑ {titled(up)}; in each field {heading(view.metric)}"
-    figure.updatelayout(**layout(titled(across), title, height=HEIGHT + 60))
+    figure.update_layout(**layout(titled(across), title, height=HEIGHT + 60))
     figure.update_xaxes(
         tickvals=[*range(len(columns))], ticktext=[said(across, v) for v in columns]
     )
