@@ -24,7 +24,7 @@ from engine import (
     seeds,
     streamed,
 )
-from pages.parts import jobs, opening, state, sweepcharts, sweepwords
+from pages.parts import jobs, opening, state, sweepcharts, sweepmap, sweepwords
 from pages.parts.axisform import axis_fields, said, titled
 from pages.parts.base import Base
 from pages.parts.frame import enter
@@ -204,7 +204,7 @@ def shown(wish: Wish, asked: Asked, found: Sweep, *, over: bool) -> None:
     log = tuple(_logarithmic(each) for each in asked.axes)
     view = View(found, knobs, METRICS[wish.metric], wish.limit, log)
     if len(asked.axes) == 2:
-        _chart("map", sweepcharts.heat(view), sweepwords.of_map(view), asked, found, over=over)
+        _chart("map", sweepmap.heat(view), sweepwords.of_map(view), asked, found, over=over)
     elif knobs[0].path == load_knob_of(asked):
         left, right = st.columns(2, gap="medium")
         with left:
