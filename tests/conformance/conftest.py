@@ -16,6 +16,9 @@ def both(redis_url: str, postgres_url: str) -> Iterator[Opened]:
     opened: list[Stores] = []
 
     def make() -> tuple[Stores, Stores]:
+        for stores in opened:  # those of an example before
+            stores.close()
+        opened.clear()
         pair = Backends().open(), Backends(redis_url, postgres_url).open()
         opened.extend(pair)
         return pair

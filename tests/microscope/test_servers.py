@@ -86,6 +86,7 @@ def test_nothing_is_left_and_nothing_of_the_user_s_is_touched(
         with pytest.raises(ZeroDivisionError), scope:
             raise ZeroDivisionError
     else:
+        scope.scene.journal.watch = scope._hand  # as a page does, in a circle
         del scope
         gc.collect()
     assert left(server, database) == (DATA, [])

@@ -77,7 +77,7 @@ def test_both_agree_request_by_request(scenario, seed) -> None:
 @pytest.mark.parametrize(
     ("preset", "changes", "seconds", "least"),
     [
-        ("amazon", {"client.requests_per_second": 150}, 7.0, 950),
+        ("amazon", {"client.requests_per_second": 150}, 7.4, 1000),
         ("monolith", {"client.users": 40}, 15.0, 40),
     ],
 )
