@@ -255,7 +255,7 @@ class OwnKeys(redis.Redis):
 
     def _pttl(self, _verb: str, name: str) -> int:
         at = int(self.server.send("PEXPIRETIME", self.prefix + name))
-        return at if at < 0 else round(at - self.server.base_ms - self._now * 1e3)
+        return at if at < 0 else math.floor(at - self.server.base_ms - self._now * 1e3)
 
     def _keys(self, _verb: str, _pattern: str = "*") -> list[str]:
         return [n for n in sorted(self.mine) if self.server.send("EXISTS", self.prefix + n)]

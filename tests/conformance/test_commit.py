@@ -66,7 +66,7 @@ def version(base: psycopg.Connection) -> int:
 def test_only_remote_apply_waits_until_a_standby_answers_with_it(pair, level) -> None:
     """`on` is often taken for read-your-writes; it is not, here as there."""
     primary, standby = pair
-    until(primary, "SELECT pg_current_wal_lsn() = replay_lsn FROM pg_stat_replication")
+    until(primary, "SELECT pg_current_wal_insert_lsn() = replay_lsn FROM pg_stat_replication")
     before = version(standby)
     standby.execute("SELECT pg_wal_replay_pause()")
     until(standby, "SELECT pg_get_wal_replay_pause_state() = 'paused'")
@@ -79,7 +79,7 @@ def test_only_remote_apply_waits_until_a_standby_answers_with_it(pair, level) ->
     writer.join(WAIT_SECONDS)
     assert hangs == (level == WAITS_FOR_REPLAY)
     assert seen == before
-    until(primary, "SELECT pg_current_wal_lsn() = replay_lsn FROM pg_stat_replication")
+    until(primary, "SELECT pg_current_wal_insert_lsn() = replay_lsn FROM pg_stat_replication")
     assert version(standby) == before + 1
 
 

@@ -35,9 +35,13 @@ class LivePage:
         whole, part = text.split(":")
         return 60 * int(whole) + int(part)
 
+    def at_speed(self, speed: str) -> None:
+        """Choose how fast simulated time passes."""
+        self.root.get_by_label("Speed", exact=True).select_option(speed)
+
     def play_until(self, seconds: int, speed: str = "20") -> "LivePage":
         """Play up to about a moment, and hold there."""
-        self.root.get_by_label("Speed", exact=True).select_option(speed)
+        self.at_speed(speed)
         if self.button("Play").count():
             self.button("Play").click()
         self.page.wait_for_function(

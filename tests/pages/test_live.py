@@ -41,13 +41,14 @@ def test_play_runs_on_and_pause_holds(server: str, page: Page) -> None:
 
 def test_a_fault_takes_effect_and_is_marked(server: str, page: Page) -> None:
     """What was broken must be seen: a mark, a line in the log, other numbers."""
-    shown = LivePage(page).open(server).play_until(5)
+    shown = LivePage(page).open(server).play_until(5, "1")
     shown.strike("Client", "Traffic spike")
+    expect(shown.root.locator(".forces")).to_contain_text("Traffic spike", timeout=ANSWER_MS)
     expect(shown.marks("fault")).to_have_count(1, timeout=ANSWER_MS)
     expect(shown.log).to_contain_text("traffic", ignore_case=True, timeout=ANSWER_MS)
-    expect(shown.root.locator(".forces")).to_contain_text("Traffic spike")
+    shown.at_speed("20")
     expect(shown.marks("fault over")).to_have_count(1, timeout=ANSWER_MS)
-    expect(shown.root.locator(".forces")).to_have_text("")
+    expect(shown.root.locator(".forces")).to_have_text("", timeout=ANSWER_MS)
 
 
 def test_a_fault_can_be_ended_before_its_time(server: str, page: Page) -> None:

@@ -141,6 +141,7 @@ def test_a_link_shows_the_same_run(server: str, page: Page, page_of: Callable[..
     mine.wait_for_another_run(before)
     mine.box("asynchronous.payment").click()
     expect(mine.inspector).to_contain_text("Asynchronous layer")
+    expect(page).to_have_url(re.compile("station=Payment"))
     yours = Playground(page_of()).open(page.url, "")
     assert yours.run == mine.run
     assert yours.numbers() == mine.numbers()
