@@ -323,6 +323,7 @@ export default function editor({ data, parentElement, setTriggerValue }) {
   offer(view);
   if (fresh && data.begun) typeAgain(view);
   return () => {
+    if (parentElement.isConnected) return; // a call that was overtaken while its module loaded
     if (view.timer) tell(view);
     window.removeEventListener('strata-line', view.onLine);
     view.observer.disconnect();

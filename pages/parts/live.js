@@ -419,6 +419,7 @@ export default function live({ data, parentElement, setTriggerValue }) {
   receive(view, answer);
   view.root.dataset.run = answer.run; // drawn: tests and benchmarks wait for this
   return () => {
+    if (parentElement.isConnected) return; // a call that was overtaken while its module loaded
     cancelAnimationFrame(view.request);
     clearInterval(view.timer);
     view.resized.disconnect();

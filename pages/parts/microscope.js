@@ -395,6 +395,7 @@ export default function microscope({ data, parentElement, setTriggerValue }) {
   root.dataset.bench = told.bench;
   hear(view, told);
   return () => {
+    if (parentElement.isConnected) return; // a call that was overtaken while its module loaded
     clearInterval(view.playing);
     clearTimeout(view.late);
     view.sizes.disconnect();

@@ -186,18 +186,26 @@ function receive(view, { map: data, selected }) {
 export default function flowmap({ data, parentElement, setTriggerValue }) {
   const known = views.get(parentElement);
   const view = known ?? mount(parentElement);
-  const call = (view.call = Symbol('call'));
+  const before = view.told;
+  const show = (told) => {
+    view.told = told;
+    receive(view, JSON.parse(new TextDecoder().decode(told)));
+    view.root.dataset.run = view.data.run; // drawn: tests and benchmarks wait for this
+  };
   view.send = setTriggerValue;
   readColours(view);
-  receive(view, JSON.parse(new TextDecoder().decode(data)));
+  show(data);
   if (!known) {
     listenToPlayer(view);
     play(view, remembered.playing ?? !view.calm);
   }
-  view.root.dataset.run = view.data.run; // drawn: tests and benchmarks wait for this
   return () => {
-    // A call that was overtaken while its module loaded is cleaned up after the one that overtook.
-    if (view.call !== call) return;
+    // A call that was overtaken while its module loaded is cleaned up at once, and may have come
+    // after the one that overtook it: what was there before is what is to be seen.
+    if (parentElement.isConnected) {
+      if (before && view.told === data) show(before);
+      return;
+    }
     cancelAnimationFrame(view.request);
     view.resized.disconnect();
     timechart.point(null);

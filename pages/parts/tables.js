@@ -194,11 +194,6 @@ function choose(view, journey) {
   shown.journey = journey;
   draw(view);
   view.door.opened();
-  return () => {
-    clearTimeout(view.again);
-    view.door.remove();
-    views.delete(parentElement);
-  };
 }
 
 // How to write a time: as the engine's own examples say.
@@ -393,6 +388,7 @@ export default function tables({ data, parentElement, setTriggerValue }) {
   draw(view);
   view.door.opened();
   return () => {
+    if (parentElement.isConnected) return; // a call that was overtaken while its module loaded
     clearTimeout(view.again);
     view.door.remove();
     views.delete(parentElement);
