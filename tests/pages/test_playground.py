@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from pages.parts import timechart
 from tests.pages.playground import ANSWER_MS, CHART, Playground
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -22,6 +24,24 @@ SLIDERS = [
     "Read replicas",
 ]
 LAYERS = ["Client", "Edge", "Application", "Cache", "Asynchronous", "Data", "Observability"]
+
+ROW = Path(timechart.__file__).with_suffix(".js")
+# The call with the newer data comes first; then the older one, which is told at once that it is over.
+OVERTAKEN = """async ([text]) => {
+  const module = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
+  const { default: row } = await import(module);
+  const parentElement = document.createElement('div');
+  parentElement.innerHTML = "<div class='timecharts'></div>";
+  document.body.append(parentElement);
+  const call = (label) => row({ parentElement, data: new TextEncoder().encode(JSON.stringify([{
+    title: 'Rate', unit: '/s', label, data: [[0, 1, 2], [3, 4, 5]], span: [0, 2],
+    lines: [{ name: 'rate', colour: 'red', width: 1 }], shades: [], marks: [],
+  }])) });
+  const [, end] = [call('new'), call('old')];
+  end();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  return [...parentElement.querySelectorAll('[role=img]')].map((each) => each.ariaLabel);
+}"""
 
 
 def test_the_first_screen_is_a_simulated_amazon(server: str, page: Page) -> None:
@@ -149,6 +169,13 @@ def test_a_link_shows_the_same_run(server: str, page: Page, page_of: Callable[..
     expect(page.locator(".st-key-copylink button")).to_have_text("✓ Copied")
     expect(yours.inspector).to_contain_text("Asynchronous layer")
     expect(yours.box("asynchronous.payment")).to_have_class(re.compile("selected"))
+
+
+def test_a_call_that_was_overtaken_clears_nothing(server: str, page: Page) -> None:
+    """While a module loads, Streamlit's calls come in any order; one of them is cleaned up."""
+    Playground(page).open(server)
+    labels = page.evaluate(OVERTAKEN, [timechart.IMPORT + ROW.read_text(encoding="utf-8")])
+    assert labels == ["new"]
 
 
 def test_a_preset_brings_its_own_values(server: str, page: Page) -> None:
