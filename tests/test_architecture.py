@@ -206,3 +206,10 @@ def test_no_file_speaks_of_one_machine() -> None:
             continue  # a picture
         found = re.findall(MACHINE_PATHS, text)
         assert not found, f"{path.relative_to(ROOT)} speaks of {found[0]}"
+
+
+@pytest.mark.xdist_group("grouped")
+def test_a_group_of_tests_shares_a_worker(request: pytest.FixtureRequest) -> None:
+    """Otherwise every worker starts browsers and servers of its own, and nothing says so."""
+    if getattr(request.config.option, "loadgroup", False):  # a worker of several
+        assert request.node.nodeid.endswith("@grouped"), "pytest and pytest-xdist do not fit"

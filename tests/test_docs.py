@@ -28,6 +28,7 @@ def test_the_two_commands_stand_at_the_top() -> None:
     assert README.index("make run") < README.index("make test") < 200
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_shell_command_of_the_readme_runs(command, tmp_path, monkeypatch, capsys) -> None:
     """A newcomer would type it and be told that it is wrong."""

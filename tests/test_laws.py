@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -142,6 +143,7 @@ def test_a_scenario_survives_being_written_down(scenario, seed) -> None:
     assert alike(ran(again, seed).plane.world, ran(scenario, seed).plane.world) == []
 
 
+@pytest.mark.thorough
 def test_compiled_is_what_interpreted_says() -> None:
     """The Python twin is what people read; compiled code that differed would be unread."""
     interpreted = subprocess.run(

@@ -17,7 +17,7 @@ from tests.truth.verdict import judge, judged
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "fidelity.md"
 OURS = shipped()
-LONG = {  # tens of millions of arrivals each; their neighbours differ in one number
+LONG = {  # millions of arrivals each; their neighbours differ in one number
     "queue.mm1.rho95",
     "queue.mm1.rho90",
     "queue.mm1.rho50",
@@ -28,6 +28,23 @@ LONG = {  # tens of millions of arrivals each; their neighbours differ in one nu
     "queue.erlang_b.c100.a84.06",
     "tail.fanout.n2000.p0.0001",
     "lb.policies.n50.l0.9",
+    "lb.policies.n10.l0.9",
+    "queue.erlang_a",
+    "queue.erlang_b.c190.a200",
+    "retry.amp.p0.1.k3",
+    "queue.erlang_b.c15.a8.108",
+    "tail.hedge_mix.d100",
+    "queue.ps.l4.m5",
+    "nginx.ip_hash.down",
+    "queue.dm1.rho90",
+    "cache.lru.N100000.a0.9.f0.01",
+    "queue.mm1.rho80",
+    "queue.erlang_b.c10.a20",
+    "meta.storm.l250.k1",
+    "meta.storm.l280.k0",
+    "lb.supermarket.l0.99",
+    "chash.balance.n100.v100",
+    "redis.real.allkeys-lru.s10.rps2000",
 }
 
 pytestmark = pytest.mark.xdist_group("truth")  # cases share runs, and the page shares the cases

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 AHEAD_MS = 30 * DAY_SECONDS * 1000
 SCAN_COUNT = 5000
+SUM_MS = 1e-6  # sums of binary fractions are off by less
 VERSION_MIN = 7  # PEXPIRETIME, and XADD's `1000-*`
 STAMP_SECONDS = 3600  # how often it is said that somebody is still here
 FIRST = 1  # place of a command's key
@@ -235,7 +236,7 @@ class OwnKeys(redis.Redis):
 
     def _at(self, until: float) -> int:
         """Return the server's millisecond of a simulated moment."""
-        return self.server.base_ms + math.ceil(until * 1e3)
+        return self.server.base_ms + math.ceil(until * 1e3 - SUM_MS)
 
     # ------------------------------------------------------------ in other words
 

@@ -49,6 +49,7 @@ def any_scenarios(tmp_path_factory: pytest.TempPathFactory) -> list[pathlib.Path
     return found
 
 
+@pytest.mark.thorough
 def test_every_program_accepts_any_scenario(any_scenarios: list[pathlib.Path]) -> None:
     """What no preset has, somebody's scenario has."""
     for folder in any_scenarios:

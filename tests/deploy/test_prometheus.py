@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,6 +199,7 @@ def test_a_pattern_means_what_shells_mean(pattern: str, name: str) -> None:
 # ---------------------------------------------------------------- firing
 
 
+@pytest.mark.thorough
 def test_rules_of_every_preset_fire_exactly_when_the_runs_alerts_did(promtool: Run) -> None:
     """The alert that was tried out here would be another one there."""
     assert_they_fire({name: simulate(load(name), seed=7) for name in DAYS}, promtool)

@@ -232,6 +232,7 @@ def test_the_event_log_is_a_line_an_event(shop: Result, found: dict[str, bytes])
 # ---------------------------------------------------------------- the shell
 
 
+@pytest.mark.thorough
 def test_the_shell_writes_folders_and_zips(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,6 +93,7 @@ def test_nothing_is_left_and_nothing_of_the_user_s_is_touched(
     assert database.execute("SELECT * FROM products").fetchall() == [(0, "mine")]
 
 
+@pytest.mark.thorough
 def test_a_process_that_ends_with_an_error_leaves_nothing(
     server, database, redis_url, postgres_url
 ) -> None:

@@ -74,6 +74,7 @@ def test_both_agree_request_by_request(scenario, seed) -> None:
     pair.play(SECONDS, requests=60)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("preset", "changes", "seconds", "least"),
     [

@@ -30,6 +30,11 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# As large as a projector's, and at rest: a map that plays keeps a core busy that draws by software.
+QUIET: dict[str, object] = {
+    "viewport": {"width": 1280, "height": 720},
+    "reduced_motion": "reduce",
+}
 START_SECONDS = 240  # the first start may compile the kernel
 # Streamlit looks for its own services beside an inner page first, and does not find them there.
 HARMLESS = ("Failed to load resource: the server responded with a status of 404",)
@@ -128,8 +133,7 @@ def context_of(browser: Browser, watch: Watch) -> Iterator[Callable[..., Browser
     def make(**options: object) -> BrowserContext:
         name = repr(sorted(options.items()))
         if name not in contexts:
-            viewport = {"width": 1280, "height": 720}
-            context = browser.new_context(**{"viewport": viewport, **options})
+            context = browser.new_context(**{**QUIET, **options})
             context.on("request", lambda request: watch.requests.append(request.url))
             context.on("console", note)
             context.on("weberror", lambda error: watch.complaints.append(str(error.error)))

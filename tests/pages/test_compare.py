@@ -41,6 +41,7 @@ def test_a_pinned_system_is_compared_and_noise_is_called_noise(server: str, page
     expect(page.get_by_text("Means of 3 runs of each")).to_be_visible(timeout=STUDY_MS)
 
 
+@pytest.mark.thorough
 def test_every_view_draws_both_systems(server: str, page: Page) -> None:
     """One view that fails would leave the reader with an empty page."""
     page.goto(f"{server}/compare?{CALM}&application.replicas=2")

@@ -20,6 +20,7 @@ def elsewhere(serve: Callable[[], str]) -> str:
     return serve()
 
 
+@pytest.mark.thorough
 def test_a_link_to_traces_works_for_the_very_first_visitor(elsewhere: str, page: Page) -> None:
     """A server's first visitor may come by a link to an inner page, and must see its frame too."""
     open_traces(page, elsewhere, f"{BUSY}&which=p99")

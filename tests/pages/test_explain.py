@@ -35,6 +35,7 @@ def test_the_page_says_what_limits_and_holds_theory_against_it(server: str, page
     ).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_headroom_says_the_rate_and_what_breaks_first(server: str, page: Page) -> None:
     """Nobody would know how far they are from an outage."""
     open_explain(page, server, link(90))
@@ -68,6 +69,7 @@ def test_levers_are_tried_and_the_best_is_applied_and_undone(server: str, page: 
     page.wait_for_function("before => location.href === before", arg=before)
 
 
+@pytest.mark.thorough
 def test_a_study_can_be_called_off_and_says_so(server: str, page: Page) -> None:
     """A click by mistake would take minutes."""
     open_explain(page, server, "client.requests_per_second=500")

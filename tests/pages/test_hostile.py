@@ -174,6 +174,7 @@ def tried(read: Callable[[Any], object], given: Any) -> Scenario | None:
     return getattr(found, "scenario", None)
 
 
+@pytest.mark.thorough
 def test_ten_thousand_inputs_are_read_or_refused_in_one_line() -> None:
     """Somebody's junk would end a session, or keep the server from all others."""
     inputs = Inputs()

@@ -11,6 +11,7 @@ from tests.pages.playground import Playground
 pytestmark = pytest.mark.xdist_group("browser")
 
 
+@pytest.mark.thorough
 def test_an_empty_live_page_says_what_to_do(server: str, page: Page) -> None:
     """Who comes for the first time must not wonder why nothing moves; nothing needs scrolling."""
     shown = LivePage(page).open(server)
@@ -51,6 +52,7 @@ def test_a_fault_takes_effect_and_is_marked(server: str, page: Page) -> None:
     expect(shown.root.locator(".forces")).to_have_text("", timeout=ANSWER_MS)
 
 
+@pytest.mark.thorough
 def test_a_fault_can_be_ended_before_its_time(server: str, page: Page) -> None:
     """Mending is as much of a lesson as breaking."""
     shown = LivePage(page).open(server).play_until(5, "1")
@@ -59,6 +61,7 @@ def test_a_fault_can_be_ended_before_its_time(server: str, page: Page) -> None:
     expect(shown.marks("fault over")).to_have_count(1, timeout=ANSWER_MS)
 
 
+@pytest.mark.thorough
 def test_what_makes_no_sense_is_refused_in_a_line_and_the_run_goes_on(
     server: str, page: Page
 ) -> None:
@@ -85,6 +88,7 @@ def test_a_slider_acts_at_its_moment(server: str, page: Page) -> None:
     assert shown.run == run
 
 
+@pytest.mark.thorough
 def test_junk_in_a_link_gets_one_clear_line(server: str, page: Page) -> None:
     """A mistyped link is no reason for a traceback, nor for silence."""
     shown = LivePage(page).open(server, "/live?application.replicas=99999")
@@ -94,6 +98,7 @@ def test_junk_in_a_link_gets_one_clear_line(server: str, page: Page) -> None:
     shown.play_until(3)
 
 
+@pytest.mark.thorough
 def test_scrubbing_back_shows_what_was(server: str, page: Page) -> None:
     """What went by too fast must be there to be looked at again; play goes on from there."""
     shown = LivePage(page).open(server).play_until(30).pause()
@@ -106,6 +111,7 @@ def test_scrubbing_back_shows_what_was(server: str, page: Page) -> None:
     shown.play_until(end + 2)
 
 
+@pytest.mark.thorough
 def test_the_run_is_there_again_after_a_look_at_another_page(server: str, page: Page) -> None:
     """A class that looks something up must not lose its run; charts still answer to clicks."""
     shown = LivePage(page).open(server).play_until(20).pause()
@@ -122,6 +128,7 @@ def test_the_run_is_there_again_after_a_look_at_another_page(server: str, page: 
     shown.play_until(moment + 2)
 
 
+@pytest.mark.thorough
 def test_a_restart_begins_again_with_the_same_numbers(server: str, page: Page) -> None:
     """The same seed tells the same story, until somebody breaks it in another way."""
     shown = LivePage(page).open(server).play_until(12).pause()
@@ -163,6 +170,7 @@ def test_the_end_is_told(server: str, page: Page) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_the_page_is_used_with_the_keyboard_alone(server: str, page: Page) -> None:
     """Who uses no mouse plays, breaks and reads like anybody."""
     shown = LivePage(page).open(server)

@@ -96,6 +96,7 @@ def test_a_miss_is_stored_and_the_second_search_hits_until_its_time_is_over(
     expect(shown.store("Cache")).to_contain_text("no key")
 
 
+@pytest.mark.thorough
 def test_a_killed_worker_s_message_is_delivered_again(server: str, page: Page) -> None:
     """Between payment and stock nothing may be lost, and the page says why."""
     shown = ScopePage(page).open(server).send("buy", "iPhone 15").step_to("takes the message")
@@ -125,6 +126,7 @@ def test_looking_back_costs_nothing_and_acting_there_undoes_the_rest(
     assert shown.now.inner_text() == end  # the same request, to the last digit
 
 
+@pytest.mark.thorough
 def test_two_sessions_have_two_clocks(server: str, page: Page) -> None:
     """A class shares a server; what one lets go by is not gone by for the others."""
     mine = ScopePage(page).open(server).send("search", "iPhone 15").to_the_end()
@@ -151,6 +153,7 @@ def test_the_page_fits_names_its_limits_and_refuses_in_a_line(server: str, page:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_what_happened_is_saved_as_files(server: str, page: Page) -> None:
     """A trace that cannot leave the page cannot be shown to anybody."""
     shown = ScopePage(page).open(server).send("search", "iPhone 15").to_the_end()
@@ -163,6 +166,7 @@ def test_what_happened_is_saved_as_files(server: str, page: Page) -> None:
     expect(shown.root.locator(".stand")).to_be_hidden()  # nothing to choose without servers
 
 
+@pytest.mark.thorough
 def test_on_real_servers_the_page_is_the_same(
     serve: Callable[..., str], page: Page, redis_url: str, postgres_url: str
 ) -> None:
@@ -182,6 +186,7 @@ def test_on_real_servers_the_page_is_the_same(
         assert keys.dbsize() == 0
 
 
+@pytest.mark.thorough
 def test_a_server_that_is_down_is_said_beside_the_choice(
     serve: Callable[..., str], page: Page
 ) -> None:
@@ -202,6 +207,7 @@ def test_a_server_that_is_down_is_said_beside_the_choice(
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_what_is_read_late_promoted_crashed_and_split_says_what_is_lost(
     server: str, page: Page
 ) -> None:

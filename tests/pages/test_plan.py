@@ -34,6 +34,7 @@ def test_the_cheapest_is_found_applied_and_undone(server: str, page: Page) -> No
     expect(slider).to_have_value("1", timeout=ANSWER_MS)
 
 
+@pytest.mark.thorough
 def test_a_goal_that_nothing_meets_names_the_limit(server: str, page: Page) -> None:
     """An empty answer would not say what to change."""
     ask(page, server, "20")

@@ -26,7 +26,7 @@ SLIDERS = [
 LAYERS = ["Client", "Edge", "Application", "Cache", "Asynchronous", "Data", "Observability"]
 
 ROW = Path(timechart.__file__).with_suffix(".js")
-# The call with the newer data comes first; then the older one, which is told at once that it is over.
+# The call with the newer data comes first; then the older one, which is over at once.
 OVERTAKEN = """async ([text]) => {
   const module = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
   const { default: row } = await import(module);
@@ -61,6 +61,7 @@ def test_the_first_screen_is_a_simulated_amazon(server: str, page: Page) -> None
     assert max(bottoms) <= 720
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("preset", ["amazon", "monolith"])
 def test_boxes_do_not_overlap_and_titles_are_whole(server: str, page: Page, preset: str) -> None:
     """A map with boxes over one another, or titles cut short, cannot be read."""
@@ -90,6 +91,7 @@ def test_each_main_slider_changes_the_answer(server: str, page: Page) -> None:
             assert shown.numbers()[0] != numbers[0]
 
 
+@pytest.mark.thorough
 def test_each_layer_goes_off_and_on_again(server: str, page: Page) -> None:
     """Taking a layer away and adding it back is the playground's first lesson."""
     shown = Playground(page).open(server)
@@ -104,6 +106,7 @@ def test_each_layer_goes_off_and_on_again(server: str, page: Page) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_a_part_of_a_layer_that_is_off_offers_to_switch_it_on(server: str, page: Page) -> None:
     """A dimmed box must say why it is dim, and how to change that."""
     shown = Playground(page).open(server, "/?cache.enabled=false")
@@ -127,6 +130,7 @@ def test_a_click_on_a_box_opens_the_inspector(server: str, page: Page) -> None:
     expect(shown.inspector).to_contain_text("Click a box")
 
 
+@pytest.mark.thorough
 def test_the_map_is_used_with_the_keyboard_alone(server: str, page: Page) -> None:
     """Who uses no mouse must reach every box, hear what it is, and open it."""
     shown = Playground(page).open(server)
@@ -200,6 +204,7 @@ def test_a_link_holds_choices_in_the_words_of_scenarios(server: str, page: Page)
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_a_knob_from_the_long_list_appears_in_its_layer(server: str, page: Page) -> None:
     """The few sliders on show must not be the end of what can be turned."""
     shown = Playground(page).open(server)
@@ -231,6 +236,7 @@ def test_junk_in_a_link_gets_one_clear_line_each(server: str, page: Page) -> Non
     assert shown.numbers()
 
 
+@pytest.mark.thorough
 def test_a_link_may_go_beyond_the_end_of_a_slider(server: str, page: Page) -> None:
     """The engine, not the slider, says what is possible."""
     shown = Playground(page).open(server, "/?application.replicas=40")
@@ -258,6 +264,7 @@ def test_the_player_moves_one_cursor_over_everything(server: str, page: Page) ->
     assert float(moment.input_value()) < 10
 
 
+@pytest.mark.thorough
 def test_a_chart_tells_all_its_numbers_at_the_pointer(server: str, page: Page) -> None:
     """Lines without numbers can be compared by eye only."""
     shown = Playground(page).open(server)
@@ -271,6 +278,7 @@ def test_a_chart_tells_all_its_numbers_at_the_pointer(server: str, page: Page) -
         assert re.fullmatch(r"[\d,]+ /s", value)
 
 
+@pytest.mark.thorough
 def test_a_phone_needs_no_sideways_scrolling(server: str, page_of: Callable[..., Page]) -> None:
     """Many students only have a phone with them."""
     page = page_of(viewport={"width": 390, "height": 844})

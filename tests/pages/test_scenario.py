@@ -74,6 +74,7 @@ def test_an_error_stands_beside_its_line_and_the_last_valid_scenario_stays(
     expect(Playground(page).slider("App servers")).to_have_value("5")
 
 
+@pytest.mark.thorough
 def test_tables_and_text_share_one_history(server: str, page: Page) -> None:
     """Undo must take back the newest change, whichever side it was made on."""
     shown = ScenarioPage(page).open(server)
@@ -99,6 +100,7 @@ def test_tables_and_text_share_one_history(server: str, page: Page) -> None:
     expect(weight).to_have_value("30")
 
 
+@pytest.mark.thorough
 def test_who_is_quicker_than_the_server_loses_nothing(server: str, page: Page) -> None:
     """Each change must be taken over, also those made before the last one was answered."""
     shown = ScenarioPage(page).open(server)
@@ -115,6 +117,7 @@ def test_who_is_quicker_than_the_server_loses_nothing(server: str, page: Page) -
     expect(Playground(page).slider("App servers")).to_have_value("5")
 
 
+@pytest.mark.thorough
 def test_what_tables_cannot_do_they_say_in_one_line(server: str, page: Page) -> None:
     """A refused edit must say why and change nothing."""
     shown = ScenarioPage(page).open(server)
@@ -135,6 +138,7 @@ def test_what_tables_cannot_do_they_say_in_one_line(server: str, page: Page) -> 
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("content", "line"),
     [
@@ -164,6 +168,7 @@ def test_a_hostile_file_is_refused_in_one_line(
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_what_was_saved_can_be_loaded_again(
     server: str, page: Page, page_of: Callable[..., Page]
 ) -> None:
@@ -183,6 +188,7 @@ def test_what_was_saved_can_be_loaded_again(
     yours.expect_fine()
 
 
+@pytest.mark.thorough
 def test_two_sessions_do_not_see_each_others_scenario(
     server: str, page: Page, page_of: Callable[..., Page]
 ) -> None:
@@ -197,6 +203,7 @@ def test_two_sessions_do_not_see_each_others_scenario(
     expect(yours.page.get_by_role("option", name="your scenario")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_a_preset_leaves_ones_own_scenario_and_it_stays_in_the_list(
     server: str, page: Page
 ) -> None:
@@ -221,6 +228,7 @@ def test_an_address_to_ones_own_scenario_is_refused_in_words(server: str, page: 
     expect(other.page.get_by_test_id("stAlert")).to_contain_text("somebody's own scenario")
 
 
+@pytest.mark.thorough
 def test_a_reload_offers_what_was_there(server: str, page: Page) -> None:
     """A reload begins a new session; an hour's work must not end with it."""
     shown = ScenarioPage(page).open(server)
@@ -232,6 +240,7 @@ def test_a_reload_offers_what_was_there(server: str, page: Page) -> None:
     expect(Playground(page).slider("App servers")).to_have_value("5")
 
 
+@pytest.mark.thorough
 def test_sliders_and_text_can_be_made_one(server: str, page: Page) -> None:
     """A slider that was moved, and a text that says otherwise, need a way together."""
     shown = ScenarioPage(page).open(server)
@@ -242,6 +251,7 @@ def test_sliders_and_text_can_be_made_one(server: str, page: Page) -> None:
     expect(page.get_by_text("Sliders stand elsewhere")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_markup_in_names_and_titles_stays_text(server: str, page: Page) -> None:
     """A file from elsewhere must not write into other people's pages."""
     shown = ScenarioPage(page).open(server)
@@ -256,6 +266,7 @@ def test_markup_in_names_and_titles_stays_text(server: str, page: Page) -> None:
     expect(page.locator("#evil")).to_have_count(0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
 def test_the_page_needs_no_sideways_scrolling(
     server: str, page_of: Callable[..., Page], width: int, height: int

@@ -85,6 +85,7 @@ def test_a_change_leaves_all_other_lines_alone(preset: str) -> None:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("preset", SOME)
 def test_every_kind_of_step_can_be_added_moved_and_removed(preset: str) -> None:
     """A new kind of step must work in the tables without a line of code there."""

@@ -41,6 +41,7 @@ def kept(page: Page, said: Settings) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_prices_seed_and_type_are_kept_for_the_next_visit(server: str, visitor: Page) -> None:
     """What one sets for a whole term is not to be set anew every morning."""
     page = visitor
@@ -87,6 +88,7 @@ def test_every_page_is_in_the_navigation_of_a_projector(
     page.context.clear_cookies()
 
 
+@pytest.mark.thorough
 def test_units_hold_on_the_playground(server: str, visitor: Page) -> None:
     """A bill comes by the month; who pays it would have to multiply."""
     page = visitor

@@ -53,6 +53,7 @@ def test_load_is_swept_to_a_curve_a_knee_and_a_law_and_is_kept(server: str, page
     expect(page.get_by_text("12 of them kept")).to_be_visible(timeout=ANSWER_MS)
 
 
+@pytest.mark.thorough
 def test_a_click_on_a_field_of_the_map_moves_the_sliders(server: str, page: Page) -> None:
     """A map that leads nowhere would have to be copied by hand."""
     second = "&sweep-knob-2=Application:+App+servers&sweep-steps-2-application.replicas=2"
@@ -73,6 +74,7 @@ def test_a_click_on_a_field_of_the_map_moves_the_sliders(server: str, page: Page
     expect(page.get_by_role("button", name="Undo")).to_be_visible(timeout=ANSWER_MS)
 
 
+@pytest.mark.thorough
 def test_a_range_turned_around_is_said_in_one_line(server: str, page: Page) -> None:
     """A traceback, or an empty picture, would not say what to change."""
     open_sweep(page, server, 3)
@@ -82,6 +84,7 @@ def test_a_range_turned_around_is_said_in_one_line(server: str, page: Page) -> N
     expect(page.get_by_role("button", name="Start")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_a_scheduler_that_does_not_answer_is_said_and_this_machine_plays(
     server: str, page: Page
 ) -> None:

@@ -49,6 +49,7 @@ def test_a_link_opens_as_ones_own_scenario_and_survives_a_reload(server: str, pa
     assert ground.run == first
 
 
+@pytest.mark.thorough
 def test_a_broken_link_says_so_in_one_line_and_the_page_works(server: str, page: Page) -> None:
     """Half a link is what mail programs leave of one."""
     link = own_link()
@@ -59,6 +60,7 @@ def test_a_broken_link_says_so_in_one_line_and_the_page_works(server: str, page:
     expect(page.locator(".st-key-preset input")).to_have_value("amazon")
 
 
+@pytest.mark.thorough
 def test_a_link_to_ones_own_scenario_carries_it(
     server: str, page: Page, page_of: Callable[..., Page]
 ) -> None:
@@ -144,6 +146,7 @@ def test_all_data_leave_as_one_zip_that_opens_again(server: str, page: Page) -> 
     expect(page.locator(".st-key-preset input")).to_have_value("your scenario")
 
 
+@pytest.mark.thorough
 def test_configuration_says_what_it_carries_beside_the_file(server: str, page: Page) -> None:
     """Who deploys a file has to know what it leaves open."""
     take = TakePage(page).open(server, "Deployable")
@@ -157,6 +160,7 @@ def test_configuration_says_what_it_carries_beside_the_file(server: str, page: P
     assert "nginx/nginx.conf" in zipfile.ZipFile(io.BytesIO(content)).namelist()
 
 
+@pytest.mark.thorough
 def test_a_class_report_puts_students_side_by_side(server: str, page: Page) -> None:
     """One page for the whole class; what is no scenario is named, and the others count."""
     take = TakePage(page).open(server, "Class report")

@@ -18,6 +18,7 @@ def open_traces(page: Page, url: str, query: str = "") -> None:
     page.locator("[data-testid=stPlotlyChart] .main-svg").nth(1).wait_for(timeout=ANSWER_MS)
 
 
+@pytest.mark.thorough
 def test_every_choice_draws_a_waterfall_or_says_why_not(server: str, page: Page) -> None:
     """Each journey has its typical, slow and failed requests; none may break the page."""
     open_traces(page, server, BUSY)
@@ -60,12 +61,14 @@ def test_a_click_on_a_span_shows_its_tags_and_a_branch_can_be_closed(
     assert rows.count() == count
 
 
+@pytest.mark.thorough
 def test_a_run_without_failures_says_how_to_get_one(server: str, page: Page) -> None:
     """An empty page must be a hint, not a riddle."""
     open_traces(page, server, "which=failed")
     expect(page.get_by_test_id("stAlert")).to_contain_text("To see one")
 
 
+@pytest.mark.thorough
 def test_traces_are_those_of_the_playgrounds_scenario(server: str, page: Page) -> None:
     """Both pages must look at the same system, on the way there and back."""
     shown = Playground(page).open(server)
@@ -94,6 +97,7 @@ def test_the_browsers_back_button_shows_what_was_there(server: str, page: Page) 
     expect(slider).to_have_value("3")
 
 
+@pytest.mark.thorough
 def test_traces_fit_on_a_phone(server: str, page_of: Callable[..., Page]) -> None:
     """Sideways scrolling hides half of every bar."""
     page = page_of(viewport={"width": 390, "height": 844})

@@ -86,6 +86,7 @@ def test_replications_go_on_until_the_figure_is_as_sure_as_asked() -> None:
     assert interval(values_of(many, "latency_ms_p99")).within(tight)
 
 
+@pytest.mark.thorough
 def test_a_worker_that_dies_loses_nothing() -> None:
     """A study of an hour would be lost with one process."""
     wanted = tasks(16, duration_seconds=100)
@@ -177,6 +178,7 @@ def worker(address: str, name: str) -> contextlib.AbstractContextManager[subproc
     )
 
 
+@pytest.mark.thorough
 def test_a_cluster_plays_the_same_and_a_killed_worker_loses_nothing(scheduler: str) -> None:
     """Who outgrows one machine would get other figures, or none."""
     wanted = tasks(16, duration_seconds=100)

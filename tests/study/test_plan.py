@@ -29,7 +29,10 @@ def exhaustive(scenario: object, goal: Goal, axes: list[Axis], lab: Lab, runs: i
     return min(costs, default=None)
 
 
-@pytest.mark.parametrize("luck", range(20))
+SYSTEMS = [pytest.param(n, marks=pytest.mark.thorough if n >= 8 else ()) for n in range(20)]
+
+
+@pytest.mark.parametrize("luck", SYSTEMS)
 def test_the_planner_finds_what_trying_everything_finds(luck: int) -> None:
     """A planner that misses the cheapest one costs its user money."""
     draw = random.Random(luck)
