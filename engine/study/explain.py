@@ -67,7 +67,7 @@ def _sentences(result: Result, name: str, half: float, spent: pd.DataFrame) -> l
 
 
 def _limits(result: Result, name: str, half: float) -> list[str]:
-    """Say which part limits a run, and why: two sentences.  `half`: how sure its wait is, ms."""
+    """Say which part limits a run, and why.  `half`: how sure its wait is, ms."""
     row = result.stations.loc[name]
     cpu, slots, threads = (
         float(row[each]) for each in ("cpu_utilisation", "utilisation", "thread_utilisation")
@@ -83,7 +83,10 @@ def _limits(result: Result, name: str, half: float) -> list[str]:
         if not math.isnan(cpu) and threads >= FULL:
             why = "Its CPU is what is short: more comes in than it can compute, and its line grows."
         return [first, why]
-    first = f"Nothing is full. {row['title']} is the busiest part: {busy:.0%} busy at {rate:,.0f}/s"
+    first = (
+        f"Nothing is full. {row['title']} is the busiest part that users wait for:"
+        f" {busy:.0%} busy at {rate:,.0f}/s"
+    )
     held = not math.isnan(cpu) and threads > NEAR and threads > cpu + 0.2
     if held:
         why = (
@@ -93,8 +96,19 @@ def _limits(result: Result, name: str, half: float) -> list[str]:
     elif busy > 0:
         why = f"If load grew, it would be full first, at {1 / busy:.1f} times the load of now."
     else:
-        return [f"{first}{waits}."]
-    return [f"{first}{waits}.", why]
+        why = ""
+    why = " ".join(filter(None, (why, _behind(result, busy))))
+    return [f"{first}{waits}.", *filter(None, (why,))]
+
+
+def _behind(result: Result, busy: float) -> str:
+    """Say which part, if any, is busier than `busy` where nobody waits for it."""
+    table = result.stations
+    share = table.loc[table["layer"] == "asynchronous", "utilisation"].dropna()
+    if share.empty or share.max() <= busy:
+        return ""
+    title = table.loc[share.idxmax(), "title"]
+    return f"In the background {title} is busier, {share.max():.0%}, but no user waits for it."
 
 
 def _kind_words(kind: str, layer: str) -> str:

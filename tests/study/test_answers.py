@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from engine import ScenarioError, simulate
+from engine import ScenarioError, load, simulate
 from engine.study.compare import compare
 from engine.study.explain import explain
 from engine.study.headroom import Objective, headroom
@@ -65,6 +65,15 @@ def test_little_holds_at_every_station_and_erlang_at_a_simple_one() -> None:
     assert abs(row["wait_ms_mean"] - row["theory_wait_ms"]) < 2 * row["wait_half_width_ms"]
     assert row["wait_half_width_ms"] < 0.3 * row["wait_ms_mean"]
     assert explain(simulate(scenario)).bottleneck == "application.server"
+
+
+def test_a_part_that_nobody_waits_for_is_named_where_it_is_busier() -> None:
+    """Else the busiest part on the map would be another than the one in words."""
+    result = simulate(load("amazon"))
+    busiest = result.stations["utilisation"].idxmax()
+    assert result.stations.loc[busiest, "layer"] == "asynchronous"
+    said = " ".join(explain(result).sentences)
+    assert f"In the background {result.stations.loc[busiest, 'title']} is busier" in said
 
 
 def test_a_sweep_bends_where_the_server_is_full() -> None:
