@@ -36,7 +36,7 @@ KNOB = "cache.ttl_seconds"
 MOVES = 40
 START_SECONDS = 60.0
 SETTLE_MS = 2000  # after the first picture
-REST_MS = 100  # between two moves
+REST_MS = 500  # between two moves: a person looks at the picture first
 
 # Watches every frame: resolves with the milliseconds between the key's release and the new picture.
 STOPWATCH = """
