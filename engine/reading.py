@@ -8,12 +8,14 @@ import re
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
 
 from engine.distribution import Frozen
 from engine.errors import ScenarioError, close_to, shown
 from engine.scenario import DEPTH_MAX, Scenario, parse
 
 FILE_MAX = 1_000_000  # bytes; the largest preset has a hundredth of it
+NODES_MAX = 30_000  # values and names; a preset written out in full has some 2,000
 PRESETS = pathlib.Path(__file__).parents[1] / "presets"
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -25,27 +27,42 @@ class PresetInfo(Frozen):
     blurb: str
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without what scenarios do not need: aliases, duplicate keys, great depth."""
+class _Loader(Composer, yaml.CSafeLoader):
+    """YAML without what scenarios do not need: aliases, duplicate keys, great depth or number.
 
-    depth = 0
+    What reads characters is libyaml, which PyYAML's wheels carry: PyYAML's own reader would take
+    twelve seconds for the largest file.
+    """
+
+    depth = nodes = 0
+
+    def __init__(self, text: str) -> None:
+        yaml.CSafeLoader.__init__(self, text)
+        Composer.__init__(self)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise ScenarioError(
-                f"line {mark.line + 1} uses a YAML alias; write the value out instead"
-            )
+        self.nodes += 1
         self.depth += 1
-        if self.depth > DEPTH_MAX:
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        if self.nodes > NODES_MAX:
             raise ScenarioError(
-                f"line {mark.line + 1} is nested deeper than {DEPTH_MAX} levels; flatten it"
+                f"{self._line()} is where it gets too long: a scenario has at most"
+                f" {NODES_MAX:,} values; leave some out"
+            )
+        if self.check_event(yaml.events.AliasEvent):
+            raise ScenarioError(f"{self._line()} uses a YAML alias; write the value out instead")
+        if self.depth > DEPTH_MAX:
+            raise ScenarioError(
+                f"{self._line()} is nested deeper than {DEPTH_MAX} levels; flatten it"
             )
         try:
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+    def _line(self) -> str:
+        """Return where the parser is."""
+        event: Any = self.peek_event()
+        return f"line {event.start_mark.line + 1}"
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()

@@ -86,7 +86,7 @@ def bare(sentence: str) -> str:
 def _tree(text: str) -> yaml.Node | None:
     """Return the nodes of a text; None if it is no YAML."""
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.compose(text, Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError):
         return None
 

@@ -222,8 +222,10 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "\n".join(
         "title: !!python/name:os.system",
         BOMB,
         "journeys: &a {x: *a}",
+        "journeys: [" + "1," * 490_000 + "]",
+        "a: " * 300_000,
     ],
-    ids=["object", "name", "bomb", "loop"],
+    ids=["object", "name", "bomb", "loop", "long", "deep"],
 )
 def test_objects_and_aliases_in_yaml_are_refused(text: str) -> None:
     """A file would run a program here, or grow in memory until the server ends."""
