@@ -11,13 +11,18 @@ from redis.crc import key_slot
 
 from engine.hashing import redis_slot
 from engine.layers.hashslots import slots
-from tests.servers import redis_running
+from tests.servers import free_port, redis_running
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[redis.Redis]:
     """Return a Redis that is a node of a cluster, of one."""
-    with redis_running("--cluster-enabled", "yes") as url, redis.Redis.from_url(url) as server:
+    # The bus is 10,000 ports above unless it is told, and not every free port has that room.
+    bus = ("--cluster-port", str(free_port()))
+    with (
+        redis_running("--cluster-enabled", "yes", *bus) as url,
+        redis.Redis.from_url(url) as server,
+    ):
         yield server
 
 
