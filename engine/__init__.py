@@ -8,14 +8,8 @@ What leaves a run has faces of its own: `from engine import charts, export, repo
 """
 
 from engine import charts, deploy, export, report, words
-from engine.deploy import Kind as DeployKind
-from engine.deploy import files as deploy_files
-from engine.deploy import kinds as deploy_kinds
 from engine.errors import ScenarioError
-from engine.export import Kind as ExportKind
-from engine.export import bundle, from_link, to_link
-from engine.export import files as export_files
-from engine.export import kinds as export_kinds
+from engine.export import from_link, to_link
 from engine.faults import Fault, FaultInfo, catalogue
 from engine.inspect import Inspection, Remedy, inspect
 from engine.knobs import Knob, knobs
@@ -25,7 +19,6 @@ from engine.postmortem import CancelledError, Postmortem, postmortem
 from engine.program import LAYERS
 from engine.reading import PresetInfo, load, presets, read_text, values
 from engine.report import Asked, class_report, headline, made_from, to_html, to_markdown, to_pdf
-from engine.report import report as scenario_report
 from engine.result import Result, Summary
 from engine.run import Simulation, ready, simulate, warm_up
 from engine.scenario import Prices, Scenario
@@ -76,10 +69,8 @@ __all__ = [
     "Cluster",
     "Comparison",
     "Crew",
-    "DeployKind",
     "Entry",
     "Explanation",
-    "ExportKind",
     "Fault",
     "FaultInfo",
     "Frame",
@@ -120,7 +111,6 @@ __all__ = [
     "axis",
     "bad_day",
     "batch_means",
-    "bundle",
     "catalogue",
     "charts",
     "class_report",
@@ -129,13 +119,9 @@ __all__ = [
     "comparisons",
     "crew",
     "deploy",
-    "deploy_files",
-    "deploy_kinds",
     "differences",
     "explain",
     "export",
-    "export_files",
-    "export_kinds",
     "from_link",
     "front_of",
     "headline",
@@ -159,7 +145,6 @@ __all__ = [
     "ready",
     "report",
     "scalability",
-    "scenario_report",
     "seeds",
     "simulate",
     "streamed",

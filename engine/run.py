@@ -172,6 +172,17 @@ class Simulation(ControlPlane):
             scenario = scenario.model_copy(update=planned)
         return Result(scenario, self.seed, self.recorder)
 
+    def end(self) -> Result:
+        """Return what has come out, and let go of all else: nothing can be asked of it any more.
+
+        Processes, planes and runs know one another: left to the collector, which counts objects
+        and not their size, the arrays of a hundred runs would stay.
+        """
+        result = self.result()
+        vars(self.plane).clear()
+        vars(self).clear()
+        return result
+
     def _record(self) -> Generator[Any, Any, Any]:
         window = self.scenario.duration_seconds / WINDOWS
         warm_up, number = self.scenario.warm_up_seconds, 0
@@ -194,12 +205,7 @@ def simulate(scenario: Scenario, seed: int = 7) -> Result:
     """Return what comes out of a scenario: pure, the same arguments give the same result."""
     run = Simulation(scenario, seed)
     run.advance_to(scenario.duration_seconds)
-    result = run.result()
-    # Processes, planes and runs know one another: left to the collector, which counts objects and
-    # not their size, the arrays of a hundred runs would stay.
-    vars(run.plane).clear()
-    vars(run).clear()
-    return result
+    return run.end()
 
 
 def warm_up() -> None:

@@ -41,12 +41,11 @@ SCAN_COUNT = 5000
 SUM_MS = 1e-6  # sums of binary fractions are off by less
 VERSION_MIN = 7  # PEXPIRETIME, and XADD's `1000-*`
 STAMP_SECONDS = 3600  # how often it is said that somebody is still here
-FIRST = 1  # place of a command's key
-PLACES = dict.fromkeys(
+# Commands that name one key, the first word after them; others are translated here, or refused.
+OF_ONE_KEY = frozenset(
     ("GET", "SET", "HINCRBY", "HGETALL", "TYPE", "EXISTS", "XADD", "XACK", "XRANGE", "XDEL",
-     "XPENDING", "XCLAIM", "XGROUP CREATE", "XINFO GROUPS", "XLEN"), FIRST,
+     "XPENDING", "XCLAIM", "XGROUP CREATE", "XINFO GROUPS", "XLEN")
 )  # fmt: skip
-"""Commands that name one key; others are translated here, or refused."""
 
 
 class Server:
@@ -203,7 +202,7 @@ class OwnKeys(redis.Redis):
                    "PTTL": self._pttl, "TIME": self._time, "XREADGROUP": self._read}  # fmt: skip
         if verb in special:
             return special[verb](verb, *rest)  # type: ignore[operator]
-        if verb not in PLACES:
+        if verb not in OF_ONE_KEY:
             raise PlaceError(f"the microscope does not send {verb} to a real Redis")
         name = str(rest[0])
         self.mine.add(name)

@@ -242,7 +242,7 @@ class _Stage:
             if self._cancelled is not None and self._cancelled():
                 raise CancelledError
             run.advance_to(end * piece / PIECES)
-        return run.result()
+        return run.end()
 
     def harmed_seconds(self, result: Result) -> float:
         """Return for how long users were harmed."""

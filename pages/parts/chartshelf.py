@@ -18,5 +18,5 @@ _component = st.components.v2.component(
 
 def chartshelf(stem: str, pictures: Iterable[charts.Picture]) -> None:
     """Draw the charts; files are called `stem`-name.svg and .png."""
-    charts = [{"name": p.name, "title": p.title, "said": p.caption, "svg": p.svg} for p in pictures]
-    _component(key="chartshelf", data={"stem": stem, "charts": charts})
+    drawn = [{"name": p.name, "title": p.title, "said": p.caption, "svg": p.svg} for p in pictures]
+    _component(key="chartshelf", data={"stem": stem, "charts": drawn})

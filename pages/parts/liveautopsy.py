@@ -57,7 +57,7 @@ class Autopsy:
                 raise CancelledError
             run.advance_to(min(until, float(run.env.now) + PIECE_SECONDS))
         found = postmortem(
-            run.result(),
+            run.end(),
             self.scenario,
             reruns=RERUNS,
             progress=self._note,

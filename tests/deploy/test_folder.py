@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from engine import Scenario, deploy_kinds, presets, simulate
+from engine import Scenario, presets, simulate
 from engine.__main__ import main
-from engine.deploy import files, write
+from engine.deploy import files, kinds, write
 from engine.errors import ScenarioError
 from tests.deploy.conftest import load, preset_files
 
@@ -28,9 +28,9 @@ def test_each_file_says_what_it_carries_and_what_it_cannot(name: str) -> None:
 
 def test_every_file_is_of_a_kind_that_is_listed() -> None:
     """A page that offers kinds would hide the others."""
-    names = {kind.name for kind in deploy_kinds()}
+    names = {kind.name for kind in kinds()}
     assert {path.split("/")[0] for path in preset_files("amazon")} == names
-    assert all(kind.title and kind.help.endswith(".") for kind in deploy_kinds())
+    assert all(kind.title and kind.help.endswith(".") for kind in kinds())
 
 
 def test_the_same_scenario_gives_the_same_bytes() -> None:
