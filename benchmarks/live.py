@@ -7,14 +7,11 @@ user and system, from /proc.  Wanted: 50 frames a second, and less than 40 % of 
 
 import os
 import pathlib
-import socket
-import subprocess
-import sys
 from typing import NamedTuple
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from benchmarks.slider import CHROMIUM, CHROMIUM_ARGUMENTS, START_SECONDS, wait_until_healthy
+from benchmarks.browser import opened
 
 SPEED = "10"
 LEAD_MS = 5000  # of playing, before anything is counted
@@ -61,28 +58,13 @@ def shown_seconds(page: Page) -> int:
 
 def measure() -> Measured:
     """Play the page in a browser and measure both sides."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1280, "height": 720})
-            page.goto(f"http://127.0.0.1:{port}/live?preset=amazon")
-            page.locator(".live[data-run]").wait_for(timeout=START_SECONDS * 1e3)
-            page.get_by_label("Speed", exact=True).select_option(SPEED)
-            page.get_by_role("button", name="▶ Play").click()
-            page.wait_for_timeout(LEAD_MS)
-            used, at = processor_seconds(server.pid), shown_seconds(page)
-            frames, late = page.evaluate(COUNTER, COUNT_SECONDS)
-            used, at = processor_seconds(server.pid) - used, shown_seconds(page) - at
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+    with opened("live?preset=amazon", ".live[data-run]") as (page, server):
+        page.get_by_label("Speed", exact=True).select_option(SPEED)
+        page.get_by_role("button", name="▶ Play").click()
+        page.wait_for_timeout(LEAD_MS)
+        used, at = processor_seconds(server), shown_seconds(page)
+        frames, late = page.evaluate(COUNTER, COUNT_SECONDS)
+        used, at = processor_seconds(server) - used, shown_seconds(page) - at
     return Measured(frames, late, used / COUNT_SECONDS, at / COUNT_SECONDS)
 
 

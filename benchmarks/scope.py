@@ -7,10 +7,9 @@ the first frame after the page shows the next step (`data-at`), map and tables i
 
 import statistics
 
-from playwright.sync_api import Page, sync_playwright
+from benchmarks.browser import START_SECONDS, opened, picture_ms
 
-from benchmarks.slider import CHROMIUM, CHROMIUM_ARGUMENTS, SETTLE_MS, START_SECONDS, playground
-
+SETTLE_MS = 2000  # after the first picture
 STEPS = 60
 REST_MS = 60  # between two steps
 
@@ -34,36 +33,19 @@ STOPWATCH = """
 """
 
 
-def step_ms(page: Page) -> list[float]:
-    """Step through a purchase; return how long each step took, in milliseconds."""
-    root = page.locator(".scope[data-bench]")
-    root.get_by_label("Journey", exact=True).select_option("buy")
-    root.get_by_label("What it asks for").fill("iPhone 15")
-    root.get_by_role("button", name="Send").click()
-    steps = root.locator(".steps ol")
-    root.locator(".steps li").first.wait_for(timeout=START_SECONDS * 1e3)
-    steps.focus()
-    took = []
-    for _ in range(STEPS):
-        if root.locator("button.step").is_disabled():
-            break
-        page.evaluate(f"() => {{ window.picture = ({STOPWATCH})(); }}")  # starts it, waits not
-        page.keyboard.press("ArrowRight")
-        took.append(float(page.evaluate("window.picture")))
-        page.wait_for_timeout(REST_MS)
-    return took
-
-
 def measure() -> list[float]:
-    """Open the page in a browser and measure it."""
-    with playground() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 720})
-        page.goto(f"{address}/microscope")
-        page.locator(".scope[data-bench]").wait_for(timeout=START_SECONDS * 1e3)
+    """Step through a purchase; return how long each step took, in milliseconds."""
+    took: list[float] = []
+    with opened("microscope", ".scope[data-bench]") as (page, _):
         page.wait_for_timeout(SETTLE_MS)
-        took = step_ms(page)
-        browser.close()
+        root = page.locator(".scope[data-bench]")
+        root.get_by_label("Journey", exact=True).select_option("buy")
+        root.get_by_label("What it asks for").fill("iPhone 15")
+        root.get_by_role("button", name="Send").click()
+        root.locator(".steps li").first.wait_for(timeout=START_SECONDS * 1e3)
+        root.locator(".steps ol").focus()
+        while len(took) < STEPS and root.locator("button.step").is_enabled():
+            took.append(picture_ms(page, STOPWATCH, REST_MS))
     return took
 
 

@@ -7,34 +7,14 @@ map (`data-run`) and every chart (its description names the run, once its canvas
 new run.
 """
 
-import contextlib
-import socket
 import statistics
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 
-from playwright.sync_api import Page, sync_playwright
-
+from benchmarks.browser import opened, picture_ms
 from engine import knobs, load
 
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PRESET = "amazon"
 KNOB = "cache.ttl_seconds"
 MOVES = 40
-START_SECONDS = 60.0
 SETTLE_MS = 2000  # after the first picture
 REST_MS = 500  # between two moves: a person looks at the picture first
 
@@ -62,60 +42,13 @@ STOPWATCH = """
 """
 
 
-@contextlib.contextmanager
-def playground() -> Iterator[str]:
-    """Serve the app on a free port; yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def wait_until_healthy(address: str) -> None:
-    """Return once the server answers."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(address, timeout=1.0):
-                return
-        except OSError:
-            time.sleep(0.1)
-    sentence = f"the playground did not start within {START_SECONDS:g} s"
-    raise TimeoutError(sentence)
-
-
-def slider_to_picture_ms(page: Page) -> list[float]:
+def measure() -> list[float]:
     """Step the slider `MOVES` times; return how long each new picture took, in milliseconds."""
     title = next(knob.title for knob in knobs(load(PRESET)) if knob.path == KNOB)
-    slider = page.get_by_role("slider", name=title)
-    slider.focus()
-    took = []
-    for _ in range(MOVES):
-        page.evaluate(f"() => {{ window.picture = ({STOPWATCH})(); }}")  # starts it, waits not
-        page.keyboard.press("ArrowRight")
-        took.append(float(page.evaluate("window.picture")))
-        page.wait_for_timeout(REST_MS)
-    return took
-
-
-def measure() -> list[float]:
-    """Open the playground in a browser and measure it."""
-    with playground() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 720})
-        page.goto(address)
-        page.locator("[data-run]").wait_for(timeout=START_SECONDS * 1e3)
+    with opened("", "[data-run]") as (page, _):
         page.wait_for_timeout(SETTLE_MS)
-        took = slider_to_picture_ms(page)
-        browser.close()
-    return took
+        page.get_by_role("slider", name=title).focus()
+        return [picture_ms(page, STOPWATCH, REST_MS) for _ in range(MOVES)]
 
 
 def report() -> str:
