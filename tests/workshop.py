@@ -4,10 +4,11 @@ Requests come like a metronome unless a test says otherwise: request n at (n + 1
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine import Scenario
 from engine.assembly import Station
 from engine.distribution import Distribution
 from engine.kernel.tables import LEAVES, NOBODY, STRATA, Op, State
@@ -219,3 +220,17 @@ def attempt(
     body()
     program.step(Op.DONE)
     return rule
+
+
+def shop(**application: Any) -> Scenario:
+    """Return a shop of two servers, with a queue of two workers behind it."""
+    return Scenario.model_validate({
+        "duration_seconds": 20, "warm_up_seconds": 0,
+        "client": {"enabled": False, "requests_per_second": 100},
+        "application": {"replicas": 2, "threads": 4, "cores": 2, **application,
+                        "services": {"server": {"cpu_time": {"exponential": 10}}}},
+        "asynchronous": {"workers": 2, "partitions": 6,
+                         "kinds": {"mail": {"service_time": 50}}},
+        "journeys": {"visit": {"steps": [
+            {"do": "call", "service": "server"}, {"do": "publish", "to": ["mail"]}]}},
+    })  # fmt: skip
