@@ -282,14 +282,20 @@ class Assembly(Layout):
         again: Distribution,
         room: int = NOBODY,
         retention: float = 0.0,
+        prefetch: int = 0,
+        travel: float = 0.0,
     ) -> int:
-        """Add a channel whose partition p is served by `workers[owners[p]]`.
+        """Add a channel whose partition p is served by `workers[owners[p]]`, or by nobody.
 
-        Messages that wait longer than `retention` seconds are dropped; 0: none are.
+        Messages that wait longer than `retention` seconds are dropped; 0: none are.  With a
+        `prefetch` the first partition is a line that nobody serves: the others are dealt what is
+        in it, up to so many each that are not acknowledged, and it gets there `travel` seconds
+        later.
         """
         first = len(self._rows["partitions"])
         for owner in owners:
-            self._add("partitions", (NOBODY, NOBODY, 0, workers[owner]))
+            worker = NOBODY if owner == NOBODY else workers[owner]
+            self._add("partitions", (NOBODY, NOBODY, 0, worker))
         row = (
             first,
             len(owners),
@@ -299,7 +305,7 @@ class Assembly(Layout):
             station.meter,
             attempts,
             room,
-            0,
+            prefetch,
             0,
             0,
             0,
@@ -310,6 +316,8 @@ class Assembly(Layout):
             0.0,
             0.0,
             retention,
+            travel,
+            0,
             0,
             0,
         )

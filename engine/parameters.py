@@ -16,7 +16,7 @@ PARAMETERS = {
     "limits": ("rate", "burst", "window"),
     "breakers": ("failures", "probes", "rest"),
     "processors": ("cores",),
-    "channels": ("workers", "again", "attempts", "room", "retention"),
+    "channels": ("workers", "again", "attempts", "room", "prefetch", "retention", "travel"),
     "partitions": ("worker",),
 }
 

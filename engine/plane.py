@@ -147,6 +147,10 @@ class Plane(Room):
         """Return how many partitions a channel has."""
         return int(self.world.channels["partitions"][channel])
 
+    def deals(self, channel: int) -> bool:
+        """Return whether a channel deals its messages out to workers in turn."""
+        return bool(self.world.channels["prefetch"][channel])
+
     # ------------------------------------------------------------ faults
 
     def crash(

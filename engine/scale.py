@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.assembly import Station
 from engine.kernel.tables import WATCHED, Op
-from engine.layers.partitions import assigned
+from engine.layers.partitions import assigned, dealt
 from engine.layers.workers import WORKERS_MAX
 from engine.program import Program
 
@@ -39,8 +39,6 @@ class Scale:
         station, program = self.station(name), self.plane.program
         laid = program.laid.get(station.pools[0], len(station.pools)) if station.pools else 0
         if station.channel >= 0:
-            if f"deal {station.name}" in program.laid_out:
-                return station.instances  # each has a partition of its own
             return WORKERS_MAX if laid == 1 else laid
         if not self._groups(station):
             return station.instances
@@ -120,7 +118,10 @@ class Scale:
             plane.serve(station.channel)
             return
         self._resize(station, count)
-        plane.assign(station.channel, assigned(plane.partitions_of(station.channel), count))
+        places, deals = plane.partitions_of(station.channel), plane.deals(station.channel)
+        plane.assign(
+            station.channel, dealt(places, range(count)) if deals else assigned(places, count)
+        )
 
     def _resize(self, station: Station, count: int) -> None:
         """Say on the map how many there are."""

@@ -5,9 +5,14 @@ ACK      the end of a message that was processed.
 REQUEUE  puts a message that failed back into its partition.
 
 A partition is served by one worker, in order (Kafka); a shared channel has one partition
-that all its workers take from (RabbitMQ, SQS).  Delivery is at least once: a message whose
-processing fails is delivered again, at most `attempts` times, then dead-lettered.  With a
-retention, a message that has waited longer is dropped unread.
+that all its workers take from (SQS).  With a `prefetch` the broker pushes (RabbitMQ): the first
+partition is the line, and each worker has one for what it was dealt, in turn, and has not begun;
+with what it has in hand that is `prefetch` at most.  It takes `travel` to reach it, twice as long
+where an acknowledgement has to get back first.
+
+Delivery is at least once: a message whose processing fails is delivered again, at most `attempts`
+times, then dead-lettered.  With a retention, a message that has waited longer is dropped unread,
+unless it was dealt to a worker.
 """
 
 from engine.kernel.agenda import wake
@@ -25,7 +30,10 @@ def publish(step, who, world):
     token = world.tokens[who]
     channel_index = step.site + world.registers[who, step.by]
     channel = world.channels[channel_index]
-    if 0 <= channel.room <= channel.waiting:
+    waiting = channel.waiting
+    if channel.prefetch > 0:  # what was dealt out takes no room: RabbitMQ's x-max-length
+        waiting = world.partitions[channel.first].waiting
+    if 0 <= channel.room <= waiting:
         channel.refused += 1
         token.reason = step.reason
         return Verdict.FAILED
@@ -33,7 +41,7 @@ def publish(step, who, world):
     world.meters[channel.meter].asked += 1
     place = channel.first + world.registers[who, step.register]
     enqueue(channel_index, place, token, 0, world)
-    serve(channel_index, world.partitions[place].worker, world)
+    hand_out(channel_index, world.partitions[place].worker, channel.travel, world)
     return Verdict.NEXT
 
 
@@ -41,12 +49,20 @@ def publish(step, who, world):
 def enqueue(channel_index, place, token, delivery, world):
     """Put a message about a token's request at the end of a partition."""
     partition, index = world.partitions[place], compose(token, delivery, world)
+    append(partition, index, world)
+    count_in(world.channels[channel_index], world.clock[0].now)
+
+
+@part
+def append(partition, index, world):
+    """Put a message at the end of a partition."""
+    world.messages[index].behind = NOBODY
     if partition.tail == NOBODY:
         partition.head = index
     else:
         world.messages[partition.tail].behind = index
     partition.tail = index
-    count_in(world.channels[channel_index], partition, world.clock[0].now)
+    partition.waiting += 1
 
 
 @part
@@ -58,15 +74,14 @@ def compose(token, delivery, world):
     clock.spare_messages -= 1
     message.root, message.request, message.key = token.root, token.request, token.key
     message.born = clock.now if delivery == 0 else token.born
-    message.journey, message.visit, message.sent = token.journey, delivery, clock.now
-    message.behind = NOBODY
+    message.journey, message.visit = token.journey, delivery
+    message.sent = message.due = clock.now
     return index
 
 
 @part
-def count_in(channel, partition, now):
+def count_in(channel, now):
     """Count one more message that waits."""
-    partition.waiting += 1
     tally(channel, now)
     channel.waiting += 1
 
@@ -76,6 +91,81 @@ def tally(channel, now):
     """Bring the time integral of a channel's depth up to now."""
     channel.waiting_area += channel.waiting * (now - channel.last)
     channel.last = now
+
+
+@part
+def hand_out(channel_index, worker, travel, world):
+    """Let a worker that may be free take the next message; deal out what a prefetch lets it."""
+    serve(channel_index, worker, world)
+    if world.channels[channel_index].prefetch > 0:
+        deal(channel_index, travel, world)
+
+
+@aside
+def go_on(channel_index, worker, world):
+    """Hand out what may be handed out now that a worker is done with a message."""
+    hand_out(channel_index, worker, 2.0 * world.channels[channel_index].travel, world)
+
+
+@aside
+def deal(channel_index, travel, world):
+    """Give workers what is in line, in turn, as long as one may have another message."""
+    channel = world.channels[channel_index]
+    line = world.partitions[channel.first]
+    if channel.retention > 0.0:
+        expire(channel_index, world)
+    while line.head != NOBODY:
+        place = whose_turn(channel, world)
+        if place == NOBODY:
+            return
+        index, partition = line.head, world.partitions[place]
+        message = world.messages[index]
+        unhook(line, message)
+        message.due = world.clock[0].now + travel
+        append(partition, index, world)
+        pool = world.pools[partition.worker]
+        if pool.busy < pool.slots:
+            deliver(channel_index, place, partition.worker, world)
+
+
+@aside
+def whose_turn(channel, world):
+    """Return the partition of the next worker that may have another message; NOBODY if none."""
+    count = channel.partitions - 1
+    for offset in range(count):
+        turn = (channel.turn + offset) % count
+        place = channel.first + 1 + turn
+        partition = world.partitions[place]
+        if partition.worker == NOBODY:
+            continue
+        if partition.waiting + world.pools[partition.worker].busy < channel.prefetch:
+            channel.turn = (turn + 1) % count
+            return place
+    return NOBODY
+
+
+@aside
+def take_back(channel, place, world):
+    """Put what a worker was dealt and has not begun back in line, where it would be by its age."""
+    line, partition = world.partitions[channel.first], world.partitions[place]
+    ahead = NOBODY
+    while partition.head != NOBODY:
+        index = partition.head
+        message = world.messages[index]
+        unhook(partition, message)
+        behind = line.head if ahead == NOBODY else world.messages[ahead].behind
+        while behind != NOBODY and world.messages[behind].sent <= message.sent:
+            ahead = behind
+            behind = world.messages[ahead].behind
+        message.behind = behind
+        if ahead == NOBODY:
+            line.head = index
+        else:
+            world.messages[ahead].behind = index
+        if behind == NOBODY:
+            line.tail = index
+        line.waiting += 1
+        ahead = index
 
 
 @aside
@@ -105,7 +195,8 @@ def serve(channel_index, worker, world):
 def expire(channel_index, world):
     """Drop the messages that are older than the channel's retention."""
     clock, channel = world.clock[0], world.channels[channel_index]
-    for place in range(channel.first, channel.first + channel.partitions):
+    places = channel.partitions if channel.prefetch == 0 else 1
+    for place in range(channel.first, channel.first + places):
         partition = world.partitions[place]
         while partition.head != NOBODY:
             index = partition.head
@@ -147,13 +238,15 @@ def deliver(channel_index, place, worker, world):
     token = world.tokens[who]
     token.root, token.request, token.born = message.root, message.request, message.born
     token.key, token.journey, token.visit = message.key, message.journey, message.visit << 6
-    token.delivery, token.channel, token.partition = message.visit, channel_index, place
+    token.delivery, token.channel = message.visit, channel_index
+    token.partition = place if channel.prefetch == 0 else channel.first  # where it comes again
     token.source = token.user = NOBODY
     token.step = channel.start
     for register in range(world.registers.shape[1]):
         world.registers[who, register] = 0
+    there = max(clock.now, message.due)
     span = world.leaves[who, 0]  # the wait in line, told by the program's first step
-    span.start, span.end = message.sent - message.born, clock.now - message.born
+    span.start, span.end = message.sent - message.born, there - message.born
     span.step = channel.start - 1
     token.leaves = 1
     settle(world.pools[worker], clock.now)
@@ -162,7 +255,7 @@ def deliver(channel_index, place, worker, world):
     message.behind = clock.free_message
     clock.free_message = index
     clock.spare_messages += 1
-    wake(who, clock.now, world)
+    wake(who, there, world)
 
 
 @aside
@@ -175,7 +268,7 @@ def acknowledge(who, world):
     world.channels[channel].processed += 1
     keep_background(who, world)
     free(who, world)
-    serve(channel, worker, world)
+    go_on(channel, worker, world)
     return Verdict.OVER
 
 
@@ -198,7 +291,7 @@ def refuse(who, world):
         keep_background(who, world)
         free(who, world)
         verdict = Verdict.OVER
-    serve(channel_index, worker, world)
+    go_on(channel_index, worker, world)
     return verdict
 
 
@@ -206,11 +299,12 @@ def refuse(who, world):
 def requeue(who, world):
     """Put a message that failed back at the end of its partition."""
     token = world.tokens[who]
-    channel, place = token.channel, token.partition
-    world.channels[channel].delayed -= 1
-    enqueue(channel, place, token, token.delivery + 1, world)
+    index, place = token.channel, token.partition
+    channel = world.channels[index]
+    channel.delayed -= 1
+    enqueue(index, place, token, token.delivery + 1, world)
     free(who, world)
-    serve(channel, world.partitions[place].worker, world)
+    hand_out(index, world.partitions[place].worker, channel.travel, world)
     return Verdict.OVER
 
 
@@ -230,5 +324,6 @@ def put_back(who, due, world):
     if partition.head == NOBODY:
         partition.tail = index
     partition.head = index
-    count_in(channel, partition, now)
+    partition.waiting += 1
+    count_in(channel, now)
     free(who, world)

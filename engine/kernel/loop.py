@@ -3,7 +3,15 @@
 from engine.kernel.agenda import close_hole, take, wake
 from engine.kernel.agenda import put as schedule
 from engine.kernel.breaker import pass_breaker, report
-from engine.kernel.channel import acknowledge, publish, refuse, requeue, serve
+from engine.kernel.channel import (
+    acknowledge,
+    deal,
+    publish,
+    refuse,
+    requeue,
+    serve,
+    take_back,
+)
 from engine.kernel.choice import draw_key, look_up, route, set_register, split
 from engine.kernel.compile import aside, door, entry, part
 from engine.kernel.disturb import disturbed
@@ -291,10 +299,16 @@ def serve_line(index, world):
 
 @door
 def serve_channel(index, world):
-    """Let idle workers that a channel has gained take what waits."""
+    """Let idle workers that a channel has gained take what waits; take back what nobody has."""
     channel = world.channels[index]
     for place in range(channel.first, channel.first + channel.partitions):
-        serve(index, world.partitions[place].worker, world)
+        worker = world.partitions[place].worker
+        if worker != NOBODY:
+            serve(index, worker, world)
+        elif channel.prefetch > 0 and place > channel.first:
+            take_back(channel, place, world)
+    if channel.prefetch > 0:
+        deal(index, channel.travel, world)
 
 
 @door

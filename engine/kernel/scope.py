@@ -17,7 +17,7 @@ no event.
 import math
 
 from engine.kernel.agenda import put, wake
-from engine.kernel.channel import serve
+from engine.kernel.channel import go_on
 from engine.kernel.compile import aside, part
 from engine.kernel.limit import spend
 from engine.kernel.pool import leave_line, unwind
@@ -85,7 +85,7 @@ def die(who, world):
     free(who, world)
     if channel != NOBODY:  # a worker whose message has long been given to another
         world.channels[channel].lapsed -= 1
-        serve(channel, worker, world)
+        go_on(channel, worker, world)
 
 
 @aside

@@ -336,7 +336,7 @@ Channel = row(
     meter=I4,
     attempts=I4,
     room=I4,
-    shared=I4,
+    prefetch=I4,
     published=I8,
     processed=I8,
     dead=I8,
@@ -347,11 +347,15 @@ Channel = row(
     last=F8,
     waiting_area=F8,
     retention=F8,
+    travel=F8,
     expired=I8,
     lapsed=I8,
+    turn=I4,
 )
 Partition = row(head=I4, tail=I4, waiting=I4, worker=I4)
-Message = row(root=U8, request=I8, born=F8, sent=F8, key=I4, journey=I4, visit=I4, behind=I4)
+Message = row(
+    root=U8, request=I8, born=F8, sent=F8, due=F8, key=I4, journey=I4, visit=I4, behind=I4
+)
 # Row r of these, where it is not blank, is of step r; from there on one is behind the other.
 Disturbance = row(
     op=I4,

@@ -8,6 +8,7 @@ from engine.layers.data import Data
 from engine.layers.edge import Edge
 from engine.layers.lookup import Count, Lookup
 from engine.layers.observability import Observability
+from engine.layers.publish import Publish
 from engine.layers.steps import Call, Hedge, Parallel
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "Lookup",
     "Observability",
     "Parallel",
+    "Publish",
 ]

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from engine.assembly import Station
-from engine.component import ControlPlane, Figure, Inner, Layer, Line, Step, knob
+from engine.component import ControlPlane, Figure, Inner, Layer, Line, knob
 from engine.distribution import Distribution, Lognormal, Time
-from engine.kernel.tables import NOBODY, Op, Policy
+from engine.kernel.tables import NOBODY, Op
 from engine.layers.backlog import Backlog
 from engine.layers.group import Group, listen
 from engine.layers.outbox import Outbox
-from engine.layers.partitions import Rebalance, assigned, partitions_of
+from engine.layers.partitions import Rebalance, assigned, dealt, partitions_of
 from engine.layers.workers import WORKERS_MAX, Keys, Tries, Worker
 from engine.program import WAITING, Program
 
 if TYPE_CHECKING:
+    from engine.layers.publish import Publish
     from engine.measured import Measured
     from engine.scenario import Scenario
 
-__all__ = ["Asynchronous", "Publish", "assigned"]
-
 BLOCK = 32  # workers are laid out in blocks, so that a run can scale out
 FOREVER_SECONDS = 86_400  # no run is longer
-USERS = 65_536  # places for keys of messages about a user
+PREFETCH_MAX = 65_535  # AMQP 0-9-1: basic.qos has 16 bits for prefetch-count
+NO_LIMIT = 2**31 - 1  # messages
 QUEUE_REQUESTS = 3  # of a message: it is sent, received and deleted
 
 
@@ -96,9 +96,32 @@ class Asynchronous(Layer):
     )
     dispatch: Literal["fair", "in_turn"] = knob(
         "fair",
+        "Dispatch",
+        help="Of a queue. fair: a worker takes a message when it is free (SQS). in_turn: the broker"
+        " pushes messages to the workers in turn, up to the prefetch of each (RabbitMQ).",
+    )
+    prefetch: int = knob(
+        0,
         "Prefetch",
-        help="Of a queue. fair: a worker gets a message when it is free (prefetch_count 1; SQS)."
-        " in_turn: messages are dealt out as they come, busy or not (RabbitMQ's default).",
+        unit="messages",
+        low=0,
+        high=PREFETCH_MAX,
+        step=1,
+        slider_high=300,
+        help="Dispatch in turn: so many messages that are not acknowledged a worker may have, the"
+        " one in hand among them. 0: no limit. RabbitMQ: prefetch_count 0; 1 is fair, but the"
+        " worker waits for each; RabbitMQ's documentation advises 100 to 300.",
+    )
+    round_trip_ms: float = knob(
+        0.5,
+        "Round trip to the broker",
+        unit="ms",
+        low=0,
+        high=10_000,
+        step=0.1,
+        slider_high=50,
+        help="Dispatch in turn: until an acknowledgement is there and the next message is here,"
+        " unless a prefetch hides it. Within a data centre 0.5 ms (Dean, 2009).",
     )
     acknowledge: Literal["late", "early"] = knob(
         "late",
@@ -163,6 +186,11 @@ class Asynchronous(Layer):
 
     # ------------------------------------------------------------ workers
 
+    @property
+    def deals(self) -> bool:
+        """Whether the broker pushes messages to the workers in turn."""
+        return self.broker == "queue" and self.dispatch == "in_turn"
+
     def workers_of(self, kind: str) -> int:
         """Return how many workers of a kind there are."""
         return self.kinds[kind].workers or self.workers
@@ -187,6 +215,8 @@ class Asynchronous(Layer):
             Distribution(constant=self.retry_delay_ms),
             self.capacity if self.bounded else NOBODY,
             self.retention_seconds if self.retention_seconds < FOREVER_SECONDS else 0.0,
+            (self.prefetch or NO_LIMIT) * self.deals,
+            self.round_trip_ms / 2e3,
         )
         program.named[name] = channel
         program.later(lambda: self._emit_worker(program, scenario, kind, channel))
@@ -197,8 +227,8 @@ class Asynchronous(Layer):
     ) -> tuple[list[int], list[int]]:
         """Return the workers' pools, and which worker each partition belongs to.
 
-        A queue is one partition of one worker with many hands; dealt out in turn, it is a
-        partition for each worker.
+        A queue is one partition of one worker with many hands; dealt out in turn, it is a line,
+        and a partition for each worker.
         """
         if self.broker == "queue" and self.dispatch == "fair":
             return [program.pools(station, 1, count, NOBODY, 1)], [0]
@@ -206,9 +236,7 @@ class Asynchronous(Layer):
         first = program.pools(station, laid, 1, NOBODY, count)
         workers = list(range(first, first + count))
         if self.broker == "queue":
-            group = program.group(Policy.ROUND_ROBIN, first, count)
-            program.laid_out[f"deal {station.name}"] = group, first
-            return workers, list(range(count))
+            return workers, dealt(laid + 1, range(count))
         return workers, assigned(self.partitions, count)
 
     def _emit_worker(self, program: Program, scenario: Scenario, kind: str, channel: int) -> None:
@@ -260,7 +288,6 @@ class Asynchronous(Layer):
             partition = self._pick_partition(program, publish.keys(scenario))
             for kind in publish.to:
                 channel = self.lay_out(program, scenario, kind)
-                self._deal(program, kind)
                 self._when_there_is_room(
                     program, functools.partial(self._publish, program, kind, channel, partition)
                 )
@@ -272,11 +299,9 @@ class Asynchronous(Layer):
 
     def _pick_partition(self, program: Program, keys: int) -> int:
         """Emit which partition a message goes to; return the register, 0 for the only one."""
-        if self.broker == "queue" and self.dispatch == "fair":
+        if self.broker == "queue":
             return 0
         partition = program.register("partition")
-        if self.broker == "queue":
-            return partition
         if self.keyed:
             name = f"partitions of {keys}"
             if name not in program.named:
@@ -286,20 +311,6 @@ class Asynchronous(Layer):
         choice = program.choice([1.0] * self.partitions)
         program.step(Op.SPLIT, "partition", register=partition, site=choice)
         return partition
-
-    def _deal(self, program: Program, kind: str) -> None:
-        """Emit whose turn it is, where messages are dealt out as they come."""
-        dealt = f"deal asynchronous.{kind}"
-        if dealt in program.laid_out:
-            group, first = program.laid_out[dealt]
-            program.step(
-                Op.ROUTE,
-                "deal",
-                site=group,
-                register=program.register("partition"),
-                jump=first,
-                reason=program.reason("no worker"),
-            )
 
     def _when_there_is_room(self, program: Program, publish: Inner) -> None:
         """Emit a publish; one that blocks is made again until there is room or patience ends."""
@@ -393,51 +404,3 @@ class Asynchronous(Layer):
                 quantity=an_hour / 1e6 * QUEUE_REQUESTS * len(used),
                 usd_per_hour_each=prices.queue_usd_per_million,
             )
-
-
-class Publish(Step):
-    """Put a message on the topic for kinds of workers; the reply does not wait for them.
-
-    With the layer off, or told to `wait`, the same work is done in place while the customer waits:
-    the restaurant whose one waiter stands in the kitchen until the meal is ready.
-    """
-
-    do: Literal["publish"] = "publish"
-    to: tuple[str, ...] = Field(min_length=1)
-    dataset: str | None = Field(
-        default=None,
-        description="What the message is about: with a partitioner by key, its key; without, the"
-        " user is.",
-    )
-    wait: bool = Field(default=False, description="Do the work in place, while the user waits.")
-
-    def names(self) -> list[tuple[str, str]]:
-        """The kinds of workers, and the dataset."""
-        about = [("dataset", self.dataset)] if self.dataset else []
-        return [*(("worker", kind) for kind in self.to), *about]
-
-    def keys(self, scenario: Scenario) -> int:
-        """Return how many keys its messages have."""
-        return scenario.datasets[self.dataset].keys if self.dataset else USERS
-
-    def emit(self, program: Program, scenario: Scenario, inner: Inner) -> None:
-        """Emit the publish, or a row of the outbox; or, in place, the work itself."""
-        layer = scenario.asynchronous
-        if not layer.enabled or self.wait:
-            self._work_in_place(program, layer)
-            return
-        if layer.keyed and self.dataset:
-            scenario.draw_key(program, self.dataset)
-        elif layer.keyed:
-            program.key_by("user", USERS)
-        if layer.outbox.on:
-            layer.outbox.emit(program, scenario, self)
-        else:
-            layer.send(program, scenario, self)
-
-    def _work_in_place(self, program: Program, layer: Asynchronous) -> None:
-        for kind in self.to:
-            count = layer.workers_of(kind) if layer.enabled else 1
-            station = program.station(f"asynchronous.{kind}", layer.title_of(kind), "worker", count)
-            with program.at(station, "in place"):
-                layer.work(program, kind)

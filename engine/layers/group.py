@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.component import ControlPlane
 from engine.kernel.tables import NOBODY
-from engine.layers.partitions import assigned
+from engine.layers.partitions import assigned, dealt
 
 
 class Group:
@@ -43,6 +43,7 @@ class Group:
         """Have so many workers; they take part after a rebalance."""
         if not self.shares:
             self.run.plane.scale(self.station, count)
+            self._deal_out()
             return
         self.wanted = count
         self.rebalance()
@@ -136,19 +137,20 @@ class Group:
         if slots.all() and not self.out:
             return
         out = {worker for worker, pool in enumerate(pools) if not plane.answers(pool)}
-        if out == self.out or len(out) == len(pools):
-            return
-        for worker in out ^ self.out:
-            plane.mark_up(pools[worker], up=worker not in out, by="connection")
-        left = [worker for worker in range(len(pools)) if worker not in out]
         self._tell_dealt(sorted(out - self.out), sorted(self.out - out))
-        self._give([w if w in left else left[w % len(left)] for w in range(len(pools))])
         self.out = out
+        self._deal_out()
+
+    def _deal_out(self) -> None:
+        """Let messages be dealt to those who are there, and take back what others were dealt."""
+        if self.run.plane.deals(self.channel):
+            left = [worker for worker in range(self.size) if worker not in self.out]
+            self._give(dealt(self.run.plane.partitions_of(self.channel), left))
 
     def _tell_dealt(self, gone: list[int], back: list[int]) -> None:
         """Note who has gone and who is back."""
         layer, world = self.run.scenario.asynchronous, self.run.plane.world
-        title, first = layer.title_of(self.kind), int(world.channels["first"][self.channel])
+        title, first = layer.title_of(self.kind), int(world.channels["first"][self.channel]) + 1
         for worker in gone:
             waits = int(world.partitions["waiting"][first + worker])
             text = f"{title}: worker {worker + 1} has closed its connection; {waits} messages that"
@@ -165,5 +167,5 @@ def listen(run: ControlPlane, groups: dict[str, Group]) -> Generator[Any, Any, A
         for group in groups.values():
             if layer.broker == "kafka":
                 group.listen()
-            elif layer.dispatch == "in_turn":
+            elif layer.deals:
                 group.redeal()

@@ -11,7 +11,7 @@ from engine.program import WAITING, Program
 
 if TYPE_CHECKING:
     from engine.assembly import Station
-    from engine.layers.asynchronous import Publish
+    from engine.layers.publish import Publish
     from engine.scenario import Scenario
 
 RELAY_SLOTS = 1_000_000  # rows that the relay has in hand at once: all there are

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,16 @@ def assigned(partitions: int, workers: int) -> list[int]:
     names = [f"{worker:06}" for worker in range(workers)]  # consumers go by name
     given = assign_range({"topic": partitions}, dict.fromkeys(names, ("topic",)))
     return [worker for worker, name in enumerate(names) for _ in given[name]]
+
+
+def dealt(places: int, workers: Iterable[int]) -> list[int]:
+    """Return whom each partition is of where messages are dealt out: the first, the line, nobody's.
+
+    >>> dealt(6, [0, 2])
+    [-1, 0, -1, 2, -1, -1]
+    """
+    theirs = set(workers)
+    return [NOBODY, *(worker if worker in theirs else NOBODY for worker in range(places - 1))]
 
 
 @functools.lru_cache(maxsize=16)

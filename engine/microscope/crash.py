@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.kernel.tables import NOBODY, Op, State
 from engine.microscope.lines import leave_line, unwind
-from engine.microscope.queues import put_back, serve
+from engine.microscope.queues import hand_out, put_back, take_back
 from engine.microscope.rare import break_off
 from engine.microscope.scene import Scene, Token
 from engine.microscope.tries import die, disarm
@@ -22,8 +22,10 @@ def crash(pools: Sequence[int], reason: int, scene: Scene) -> list[Token]:
     for token, floor in zip(struck, floors, strict=True):
         _strike(token, floor, reason, scene)
     for index, channel in enumerate(scene.channels):
+        for pool in pools:
+            take_back(index, pool, scene)
         for place in range(channel.first, channel.first + channel.partitions):
-            serve(index, scene.partitions[place].worker, scene)
+            hand_out(index, scene.partitions[place].worker, channel.travel, scene)
     return struck
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from engine.microscope.clock import Clock
+    from engine.microscope.done import Done
     from engine.microscope.journal import Journal
     from engine.microscope.parts import Parts
     from engine.microscope.script import Script
@@ -212,6 +213,10 @@ class Message:
     sent: float
     delivery: int
     claimed: bool = False  # its worker has died: it is pending, and claimed by who takes it
+    due: float = 0.0  # when it is at the worker that it was given to
+    given: float | None = None  # since when it is pending with a worker
+    fields: dict[str, str] = field(default_factory=dict)  # what is in it, once it was given
+    done: Done | None = None  # how it was given
 
 
 @dataclass(slots=True, eq=False)
@@ -233,7 +238,9 @@ class Channel:
     again: int
     attempts: int
     room: int
+    prefetch: int
     retention: float
+    travel: float
     waiting: int = 0
     delayed: int = 0
     published: int = 0
@@ -243,6 +250,7 @@ class Channel:
     redelivered: int = 0
     expired: int = 0
     lapsed: int = 0
+    turn: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -255,7 +263,9 @@ class Counts:
     seconds: float = 0.0
 
 
-CHANNEL = ("first", "partitions", "start", "again", "attempts", "room", "retention")
+CHANNEL = (
+    "first", "partitions", "start", "again", "attempts", "room", "prefetch", "retention", "travel"
+)  # fmt: skip
 
 
 class Scene:

@@ -10,7 +10,7 @@ import simpy
 from engine.kernel.tables import NOBODY, Reason, State, Verdict
 from engine.microscope.lines import leave_line, unwind
 from engine.microscope.luck import uniform
-from engine.microscope.queues import serve
+from engine.microscope.queues import go_on
 from engine.microscope.rare import spend
 from engine.microscope.scene import Held, Scene, Scope, Token
 from engine.microscope.script import Step
@@ -58,7 +58,7 @@ def die(token: Token, scene: Scene) -> None:
     scene.free(token)
     if channel != NOBODY:  # a worker whose message has long been given to another
         scene.channels[channel].lapsed -= 1
-        serve(channel, worker, scene)
+        go_on(channel, worker, scene)
 
 
 def retry_or_fail(token: Token, scene: Scene) -> int:

@@ -13,6 +13,7 @@ from tests.workshop import FAR
 
 SECONDS = 20
 SLOW = {"exponential": 60}
+SLOW_WORKER = {"service_time": 60_000}
 
 
 def scenario(
@@ -52,6 +53,7 @@ def test_books_balance_and_run_dry_whatever_is_on() -> None:
     for layer in (
         {"broker": "queue", "visibility_seconds": 0.05, "worker": {"service_time": SLOW}},
         {"broker": "queue", "dispatch": "in_turn", "worker": {"poison_rate": 0.2}},
+        {"broker": "queue", "dispatch": "in_turn", "prefetch": 3, "worker": {"poison_rate": 0.2}},
         {"partitioner": "key", "tries": {"attempts": 3}, "worker": {"failure_rate": 0.5}},
         {"outbox": {"on": True}, "bounded": True, "capacity": 3, "when_full": "block"},
         {"idempotency": True, "worker": {"lost_ack_rate": 0.3}},
@@ -112,6 +114,64 @@ def test_messages_dealt_out_in_turn_wait_behind_the_slow_one() -> None:
         result = played(100, workers=6, broker="queue", dispatch=dispatch, worker=slow)
         waits[dispatch] = result.stations.loc["asynchronous.mail", "wait_ms_mean"]
     assert waits["in_turn"] > 3 * waits["fair"]
+
+
+def test_a_prefetch_of_one_is_as_fair_as_one_line() -> None:
+    """Each waits for whoever is free first; only the round trip is paid on top of it."""
+    slow = {"service_time": {"bimodal": {"fast": 5, "slow": 500, "slow_share": 0.05}}}
+    waits = {}
+    for name, layer in {
+        "one line": {},
+        "pushed": {"dispatch": "in_turn", "prefetch": 1, "round_trip_ms": 0},
+        "three": {"dispatch": "in_turn", "prefetch": 3, "round_trip_ms": 0},
+        "without limit": {"dispatch": "in_turn", "prefetch": 0, "round_trip_ms": 0},
+    }.items():
+        result = played(100, workers=6, broker="queue", worker=slow, **layer)
+        waits[name] = result.stations.loc["asynchronous.mail", "wait_ms_mean"]
+    assert waits["pushed"] == pytest.approx(waits["one line"], rel=1e-9)
+    assert waits["one line"] < waits["three"] < waits["without limit"]
+
+
+@pytest.mark.parametrize("prefetch", [1, 2, 5, 10, 30])
+def test_a_prefetch_hides_the_round_trip(prefetch: int) -> None:
+    """So many are on the way or in hand in the time of one's work and a round trip (Little)."""
+    work, trip = 0.002, 0.018
+    result = played(
+        800, workers=1, broker="queue", dispatch="in_turn", prefetch=prefetch,
+        round_trip_ms=trip * 1e3, worker={"service_time": work * 1e3},
+    )  # fmt: skip
+    rate = min(1 / work, prefetch / (work + trip))
+    assert letters(result)["processed"] / SECONDS == pytest.approx(rate, rel=0.005)
+
+
+def test_what_was_dealt_out_takes_no_room_in_a_queue() -> None:
+    """RabbitMQ's x-max-length counts the messages that are ready, not those that are pushed."""
+    layer = {"workers": 1, "broker": "queue", "dispatch": "in_turn", "worker": SLOW_WORKER}
+    waiting = {
+        prefetch: int(
+            letters(played(50, prefetch=prefetch, bounded=True, capacity=10, **layer))["waiting"]
+        )
+        for prefetch in (1, 20, 0)
+    }
+    assert waiting[1] == 10
+    assert waiting[20] == 10 + 19  # one of the twenty is in hand
+    assert waiting[0] > 900  # without a limit all are dealt out, and none is ever refused
+
+
+def test_messages_are_dealt_to_workers_that_are_added_while_the_run_goes_on() -> None:
+    """A worker that joins gets its turn from then on; what one leaves behind goes to others."""
+    run = Simulation(scenario(100, workers=1, broker="queue", dispatch="in_turn", prefetch=5,
+                              round_trip_ms=0))  # fmt: skip
+    run.advance_to(10.0)
+    assert letters(run.result())["waiting"] > 400  # about 50 of 100 a second stay behind
+    run.plane.scale("mail", 4)
+    run.advance_to(17.0)
+    assert letters(run.result())["waiting"] < 20  # 500 / (200 - 100) = 5 s
+    run.plane.scale("mail", 2)
+    run.advance_to(SECONDS)
+    row = letters(run.result())
+    assert row["published"] == row["processed"] + row["waiting"] + row["in_progress"]
+    check_books(run)
 
 
 # ---------------------------------------------------------------- how often

@@ -12,7 +12,7 @@ from engine.assembly import Station
 from engine.distribution import Distribution
 from engine.hashing import kafka_partition, murmur2
 from engine.kernel.tables import Op
-from engine.layers.asynchronous import assigned
+from engine.layers.partitions import assigned
 from engine.policy import Jitter, assign_range, assign_round_robin, backoff_range
 from engine.program import Program
 from tests.truth.answer import Pair
