@@ -17,7 +17,10 @@ OF_STORES = (Op.GET, Op.PUT, Op.DROP)
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What happens to some steps: (seconds · factor + extra), then failure with probability."""
+    """What happens to some steps: (seconds · factor + extra), then failure with probability.
+
+    With `resend_seconds`, what is lost is sent again after that time, as TCP does it.
+    """
 
     rows: tuple[int, ...]
     factor: float = 1.0
@@ -29,10 +32,11 @@ class Disturbance:
     register: int = 0
     value: int = 0
     always: bool = False  # who is lost is lost at every visit
+    resend_seconds: float = 0.0  # 0: it is lost for good
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, and say what can."""
-        if self.factor < 0 or self.extra_seconds < 0:
+        if min(self.factor, self.extra_seconds, self.resend_seconds) < 0:
             raise ValueError("a step cannot take less than no time; use a factor and seconds >= 0")
         if not 0 <= self.loss <= 1:
             raise ValueError(f"a loss of {self.loss} is no probability; use 0 to 1")
@@ -111,6 +115,7 @@ class Disturbances:
             table["value"][index], table["reason"][index] = what.value, what.reason
             table["factor"][index], table["extra"][index] = what.factor, what.extra_seconds
             table["loss"][index], table["always"][index] = what.loss, what.always
+            table["resend"][index] = what.resend_seconds
         world.replace("disturbances", table)
         world.replace("targets", np.array(targets, np.int32))
         self._forget_who_has_waited()

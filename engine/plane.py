@@ -215,19 +215,30 @@ class Plane(Room):
         reason: str = "",
         servers: Sequence[int] | None = None,
         always: bool = False,
+        resend_seconds: float = 0.0,
     ) -> int:
         """Let steps (`Program.rows`) take `factor` times as long and so much longer, or fail.
 
-        After that time they fail with probability `loss`.  With `servers`, only requests (and
-        messages) that hold a slot of one of these pools are disturbed.  The draws stay the same
-        draws.  Factors of several disturbances of a row are multiplied, extra seconds added, and
-        each loses what the others have left; with `always`, a request that is lost once is lost at
-        every visit.  A look-up or a publish takes no time of its own,
-        so `factor` means nothing there.  Returns a handle for `calm`.
+        After that time they fail with probability `loss`; with `resend_seconds` they are sent again
+        after that time, then after twice as long and so on, as TCP does it (RFC 6298).  With
+        `servers`, only requests (and messages) that hold a slot of one of these pools are
+        disturbed.  The draws stay the same draws.  Factors of several disturbances of a row are
+        multiplied, extra seconds added, and each loses what the others have left; with `always`, a
+        request that is lost once is lost at every visit.  A look-up or a publish takes no time of
+        its own, so `factor` means nothing there.  Returns a handle for `calm`.
         """
         code = self.reason(reason) if reason else 0
         where = None if servers is None else tuple(servers)
-        what = Disturbance(tuple(rows), factor, extra_seconds, loss, code, where, always=always)
+        what = Disturbance(
+            tuple(rows),
+            factor,
+            extra_seconds,
+            loss,
+            code,
+            where,
+            always=always,
+            resend_seconds=resend_seconds,
+        )
         return self.disturbances.add(what)
 
     def bypass(self, stores: Sequence[int], *, register: str = "", value: int = 0) -> int:

@@ -284,12 +284,8 @@ class Scenario(Frozen):
 
     def get(self, path: str) -> Any:
         """Return the value at a dotted path such as `application.replicas`."""
-        value: Any = self.model_dump(mode="json")
-        for index, part in enumerate(path.split(".")):
-            value = _inside(value, part, ".".join(path.split(".")[:index]), path)[
-                part_of(value, part)
-            ]
-        return value
+        node, last = _holder(self.model_dump(mode="json"), path)
+        return node[last]
 
     def digest(self) -> str:
         """Return a short name for exactly this scenario, the same everywhere."""
@@ -302,11 +298,8 @@ class Scenario(Frozen):
         """Return a scenario with the values at some dotted paths changed, checked anew."""
         tree = self.model_dump(mode="json")
         for path, value in changes.items():
-            parts = path.split(".")
-            node: Any = tree
-            for index, part in enumerate(parts[:-1]):
-                node = _inside(node, part, ".".join(parts[:index]), path)[part_of(node, part)]
-            _inside(node, parts[-1], ".".join(parts[:-1]), path)[part_of(node, parts[-1])] = value
+            node, last = _holder(tree, path)
+            node[last] = value
         return parse(tree)
 
     def to_yaml(self) -> str:
@@ -358,18 +351,29 @@ class Scenario(Frozen):
             step.emit(program, self, functools.partial(self.emit, program, within))
 
 
-def part_of(node: Any, part: str) -> Any:
-    """Return a path's part as an index where the node is a list."""
-    return int(part) if isinstance(node, list) and part.isdecimal() else part
+def _holder(tree: Any, path: str) -> tuple[Any, Any]:
+    """Return the mapping or list that a dotted path leads into, and the key or index there."""
+    node, done = tree, 0
+    while True:
+        part = _part(node, path, done)
+        key = int(part) if isinstance(node, list) else part
+        done += len(part) + 1
+        if done > len(path):
+            return node, key
+        node = node[key]
 
 
-def _inside(node: Any, part: str, where: str, path: str) -> Any:
-    """Return a node that has the part, or say in one line that it has not."""
-    if isinstance(node, dict) and part in node:
-        return node
+def _part(node: Any, path: str, done: int) -> str:
+    """Return a path's next part, or say in one line that there is none; names may have dots."""
+    rest = path[done:]
+    if isinstance(node, dict):
+        here = [name for name in node if f"{rest}.".startswith(f"{name}.")]
+        if here:
+            return str(max(here, key=len))
+    part = rest.partition(".")[0]
     if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
-        return node
-    names = node if isinstance(node, dict) else ()
+        return part
+    where, names = path[: max(0, done - 1)], node if isinstance(node, dict) else ()
     raise ScenarioError(
         f"{path} does not exist: {where or 'a scenario'} has no {part!r}{close_to(part, names)}"
     )

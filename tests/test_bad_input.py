@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import ScenarioError, load, read_text
+from engine import Scenario, ScenarioError, knobs, load, read_text
 from engine.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -159,3 +159,20 @@ def test_no_traceback_reaches_the_shell(tmp_path) -> None:
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
     assert "data.shards is 0; use at least 1" in ran.stderr
+
+
+def test_a_name_with_a_dot_in_it_is_a_name_like_any_other() -> None:
+    """Every knob of a service called api.v2 can be read and turned by its path."""
+    scenario = Scenario.model_validate({
+        "application": {"services": {"api.v2": {"cpu_time": {"exponential": 5}}, "api": {}}},
+        "journeys": {"go": {"steps": [{"do": "call", "service": "api.v2"}]}},
+    })  # fmt: skip
+    for knob in knobs(scenario):
+        scenario.get(knob.path)
+    changed = scenario.change({"application.services.api.v2.cpu_time.exponential": 7})
+    assert changed.get("application.services.api.v2.cpu_time.exponential") == 7
+    assert changed.get("application.services.api") == scenario.get("application.services.api")
+    with pytest.raises(
+        ScenarioError, match=r"application\.services has no 'apo'; did you mean api"
+    ):
+        scenario.get("application.services.apo.cpu_time")

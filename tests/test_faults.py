@@ -87,7 +87,7 @@ FAIL = {  # a fault, its fields, what changes in the shop for it, and why reques
     "broker_down": ({}, {}, "broker down"),
     "primary_down": ({}, {}, "no primary"),
     "shard_down": ({}, {"cache.ttl_seconds": 0}, "no replica"),
-    "network_loss": ({"link": "client-edge", "share": 0.5}, {}, "network loss"),
+    "network_loss": ({"link": "client-edge", "share": 0.5, "resent": False}, {}, "network loss"),
     "partition": ({"timeout_seconds": 1}, {"cache.ttl_seconds": 0}, "network partition"),
 }
 
@@ -110,6 +110,7 @@ LAST = {  # a fault, its fields, what changes in the shop for it, how much slowe
     "slow_disk": ({"factor": 15}, {"cache.ttl_seconds": 0}, 1.2),
     "lock_storm": ({"wait_ms": 500}, {}, 1.5),
     "network_latency": ({"link": "application-data", "extra_ms": 500}, {}, 1.3),
+    "network_loss": ({"link": "client-edge", "share": 0.1}, {}, 1.5),
 }
 
 

@@ -105,8 +105,11 @@ class NetworkLatency(OfLink):
         yield self.place, f"the network between {self.way} is as fast as before"
 
 
+RESEND_SECONDS = 0.2  # Linux: TCP_RTO_MIN, the least time until TCP sends again
+
+
 class NetworkLoss(OfLink):
-    """The network loses a share of what is sent between two layers, for good."""
+    """The network loses a share of what is sent between two layers: TCP sends it again, late."""
 
     do: Literal["network_loss"] = "network_loss"
     title = "Network loss"
@@ -117,13 +120,25 @@ class NetworkLoss(OfLink):
         low=0,
         high=1,
         step=0.01,
-        help="Share of the exchanges that fail: what TCP sends again is late, not lost.",
+        help="Share of the exchanges of which a packet is lost, each time it is sent.",
+    )
+    resent: bool = knob(
+        True,
+        "Sent again",
+        help="By TCP: after 200 ms, then after twice as long, up to 120 s, 15 times (Linux:"
+        " TCP_RTO_MIN, TCP_RTO_MAX, tcp_retries2). Off: it fails at once.",
     )
 
     def act(self, run: ControlPlane) -> Iterator[tuple[str, str]]:
-        """Fail a share of the exchanges."""
-        handle = run.plane.disturb(self.rows(run), loss=self.share, reason="network loss")
-        yield self.place, f"{self.share:.0%} of what is sent between {self.way} is lost"
+        """Let a share of the exchanges be late, or fail."""
+        handle = run.plane.disturb(
+            self.rows(run),
+            loss=self.share,
+            reason="network loss",
+            resend_seconds=RESEND_SECONDS if self.resent else 0.0,
+        )
+        again = " and sent again" if self.resent else ""
+        yield self.place, f"{self.share:.0%} of what is sent between {self.way} is lost{again}"
         run.plane.calm(handle)
         yield self.place, f"nothing is lost between {self.way} any more"
 

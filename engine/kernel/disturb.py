@@ -4,7 +4,8 @@ DISTURBED  a HOLD, SHARE, GET, PUT, DROP or PUBLISH while row `row` of the distu
            its `op` is what the step does else, and from its `behind` on stand the disturbances.
 
 Each makes what takes time take `factor` times as long and `extra` longer, and lets it fail
-after that with probability `loss`; or, with a `store`, the step passes that store by.  It may be
+after that with probability `loss`; with `resend`, it is sent again after so many seconds, then
+after twice as long, as TCP does it.  Or, with a `store`, the step passes that store by.  It may be
 confined to tokens that hold a slot of certain pools, or whose register `by` has a `value`.
 The draws of the step itself stay the same draws.
 """
@@ -13,13 +14,14 @@ import numpy as np
 
 from engine.kernel.agenda import wake
 from engine.kernel.channel import publish
-from engine.kernel.compile import aside
+from engine.kernel.compile import aside, part
 from engine.kernel.randomness import GOLDEN, draw, uniform
 from engine.kernel.record import leaf
 from engine.kernel.share import begin_job
 from engine.kernel.store import drop, get, put
 from engine.kernel.tables import DOOMED, NOBODY, Op, Verdict
 
+RESENDS, LONGEST = 15, 120.0  # Linux: tcp_retries2; TCP_RTO_MAX, seconds
 LOSS = np.uint64(0xD6E8FEB86659FD93)  # sets a step's loss apart from its other draws
 
 
@@ -97,7 +99,7 @@ def trouble(step, row, who, world):
     """Return what all disturbances of a step come to: factor, extra seconds, reason to fail or 0.
 
     The same request is lost at a higher loss if it is lost at a lower one; what is lost `always` is
-    lost at every visit, as with a poison message.
+    lost at every visit, as with a poison message.  What is sent again is late.
     """
     token = world.tokens[who]
     label = step.label
@@ -113,13 +115,29 @@ def trouble(step, row, who, world):
             factor *= entry.factor
             extra += entry.extra
             lost = entry.always == 1 and alike > 1.0 - entry.loss
-            if entry.always == 0:
+            if entry.resend > 0.0:
+                extra += resending(entry, 1.0 - u)
+                lost = 1.0 - u < entry.loss ** (RESENDS + 1)
+            elif entry.always == 0:
                 kept *= 1.0 - entry.loss
                 lost = u > kept
             if reason == 0 and lost:
                 reason = entry.reason
         index = entry.behind
     return factor, extra, reason
+
+
+@part
+def resending(entry, luck):
+    """Return the seconds until what may be lost time and again is there, or is given up."""
+    late, rest, chance = 0.0, entry.resend, entry.loss
+    for _ in range(RESENDS + 1):
+        if luck >= chance:
+            break
+        late += rest
+        rest = min(2.0 * rest, LONGEST)
+        chance *= entry.loss
+    return late
 
 
 @aside

@@ -370,6 +370,7 @@ Disturbance = row(
     factor=F8,
     extra=F8,
     loss=F8,
+    resend=F8,
 )
 Source = row(
     users=I4,

@@ -247,11 +247,13 @@ class Book:
         self.said: dict[tuple[str, str], tuple[str, Severity]] = {}  # title and severity
         self._program: object = None
         self._places: dict[str, tuple[str, ...]] = {}
+        self._in_vain: set[tuple[str, str]] = set()  # rules about no station: said once
 
     def evaluate(self, alerts: Alerts) -> None:
         """Look at every rule once."""
         seen: set[tuple[str, str]] = set()
         for name, rule in alerts.rules.items():
+            self._say_if_in_vain(name, rule)
             for station in self._stations(rule.station) if rule.on else ():
                 seen.add((name, station))
                 self._apply(name, rule, station)
@@ -275,6 +277,18 @@ class Book:
         if wanted not in self._places:
             self._places[wanted] = tuple(fnmatch.filter(program.stations, wanted))
         return self._places[wanted]
+
+    def _say_if_in_vain(self, name: str, rule: Rule) -> None:
+        """Note that a rule somebody wrote watches a station that this system has not."""
+        shipped = name in RULES and RULES[name].station == rule.station
+        if not rule.on or not rule.station or shipped or (name, rule.station) in self._in_vain:
+            return
+        known = self.run.plane.program.stations
+        if not fnmatch.filter(known, rule.station):
+            self._in_vain.add((name, rule.station))
+            near = close_to(rule.station, known)
+            text = f"the rule {name} can never fire: there is no station {shown(rule.station)}"
+            self.run.note("refused", EVERYWHERE, text + near)
 
     def _apply(self, name: str, rule: Rule, station: str) -> None:
         """Evaluate a rule at one place."""

@@ -214,6 +214,36 @@ def test_who_is_lost_at_a_low_loss_is_lost_at_a_higher_one() -> None:
     assert lost[0] < lost[1]
 
 
+def test_what_tcp_sends_again_is_late_and_not_lost() -> None:
+    """Of p lost each time, the mean delay is Σ pⁿ 0.2 2ⁿ⁻¹ = 0.2 p / (1 - 2 p) seconds: 25 ms."""
+    plane = plane_of(lambda p, s: trip(p, s, constant(1)), rate=1000.0)
+    calm = plane_of(lambda p, s: trip(p, s, constant(1)), rate=1000.0)
+    rows = plane.program.rows(what="there")
+    plane.disturb(rows, loss=0.1, reason=LOST, resend_seconds=0.2)
+    for each in (plane, calm):
+        each.advance(20.0)
+        each.set_rate(0.0)
+        each.advance(2000.0)
+    done, before = (each.world.journeys[0] for each in (plane, calm))
+    assert done["answered"] == before["answered"] == pytest.approx(20_000, abs=1)
+    later = (done["seconds"] - before["seconds"]) / done["answered"]
+    assert later == pytest.approx(0.2 * 0.1 / (1 - 2 * 0.1), abs=0.003)
+
+
+def test_tcp_gives_up_after_fifteen_resends() -> None:
+    """0.2 + 0.4 + … + 102.4 + 6 · 120 = 924.6 s, as Linux's documentation of tcp_retries2 says."""
+    plane = plane_of(trip, rate=1.0)
+    there = plane.program.rows(what="there")
+    plane.disturb(there, loss=1.0, reason=LOST, resend_seconds=0.2)
+    plane.advance(1.5)
+    plane.set_rate(0.0)
+    plane.advance(1.0 + 924.6)
+    assert outcome(plane).in_flight == 1
+    plane.advance(1.2 + 924.6)
+    assert reasons(plane) == {LOST: 1}
+    end(plane)
+
+
 def test_a_retry_has_another_chance() -> None:
     """What is lost once is not lost for good."""
 

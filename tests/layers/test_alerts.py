@@ -259,3 +259,15 @@ def test_amazon_has_alerts_and_an_ordinary_minute_fires_none() -> None:
     result = simulate(load("amazon"))
     assert load("amazon").observability.alerts.on
     assert not told(result, "alert")
+
+
+def test_a_rule_about_a_place_that_is_not_there_says_so_once() -> None:
+    """It could never fire, and nobody would know why it was so quiet."""
+    rules = alerts(**errors(station="application.servre"), all={"station": "cache.*"})
+    run = watched(rules)
+    run.advance_to(60)
+    events = run.result().events
+    (text,) = (text for text in events[events["kind"] == "refused"]["text"] if "errors" in text)
+    assert "the rule errors can never fire" in text
+    assert "did you mean application.server?" in text
+    assert (events["kind"] == "refused").sum() == 2
