@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from engine.distribution import Frozen
+from engine.layers.asynchronous import PREFETCH_MAX
+from engine.layers.workers import WORKERS_MAX
 
 if TYPE_CHECKING:
     from engine.result import Result
@@ -125,10 +127,19 @@ def _remedies(result: Result, station: str, row: Any) -> list[Remedy]:
         if row["cpu_utilisation"] > BUSY:
             tries += more("+1 CPU core a server", "application.cores", 256)
         return tries
-    if layer == "asynchronous" and row["kind"] == "worker":
-        return more("+1 worker of each kind", "asynchronous.workers", 512) + more(
-            "Double the partitions", "asynchronous.partitions", 512, 2
+    queues = scenario.asynchronous
+    if layer == "asynchronous" and name in queues.kinds:
+        path = f"asynchronous.kinds.{name}.workers"
+        tries = (
+            more("+1 worker", path, WORKERS_MAX)
+            if queues.kinds[name].workers
+            else more("+1 worker of each kind", "asynchronous.workers", WORKERS_MAX)
         )
+        if queues.broker == "kafka":
+            tries += more("Double the partitions", "asynchronous.partitions", 512, 2)
+        elif queues.deals and queues.prefetch and queues.round_trip_ms:
+            tries += more("Double the prefetch", "asynchronous.prefetch", PREFETCH_MAX, 2)
+        return tries
     if station == "data.replicas":
         return more("+1 read replica", "data.read_replicas", 32) + more(
             "Double the cache TTL", "cache.ttl_seconds", 604_800, 2

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from engine import LAYERS, Result, Scenario, Simulation, simulate
+from engine import LAYERS, Result, Scenario, Simulation, inspect, simulate
 from engine.hashing import kafka_partition
 from engine.layers.partitions import partitions_of
 from tests.books import check_books, check_drained
@@ -329,3 +329,28 @@ def test_a_queue_is_paid_by_the_message() -> None:
     cost: pd.DataFrame = played(1000, broker="queue").cost
     rows = cost[cost["station"] == "asynchronous.topic"]
     assert rows["usd_per_hour"].tolist() == pytest.approx([1000 * 3600 / 1e6 * 3 * 0.4])
+
+
+# ---------------------------------------------------------------- what to try
+
+
+@pytest.mark.parametrize(
+    ("layer", "labels"),
+    [
+        ({"partitions": 2}, ["+1 worker of each kind", "Double the partitions"]),
+        ({"worker": {"workers": 3}}, ["+1 worker", "Double the partitions"]),
+        ({"broker": "queue"}, ["+1 worker of each kind"]),
+        ({"broker": "queue", "dispatch": "in_turn"}, ["+1 worker of each kind"]),
+        ({"broker": "queue", "dispatch": "in_turn", "prefetch": 4},
+         ["+1 worker of each kind", "Double the prefetch"]),
+    ],
+)  # fmt: skip
+def test_what_is_offered_for_a_line_of_messages_is_what_can_help(layer, labels) -> None:
+    """A queue has no partitions, and a kind with workers of its own gets none of the others'."""
+    result = played(60, workers=2, outbox={"on": True}, **layer)
+    for station in result.stations.index:
+        assert inspect(result, station).sentences
+    remedies = inspect(result, "asynchronous.mail").remedies
+    assert [remedy.label for remedy in remedies] == labels
+    for remedy in remedies:
+        simulate(result.scenario.change(remedy.changes | {"duration_seconds": 1}))
