@@ -55,6 +55,11 @@ class Station:
     channel: int = NOBODY
     cpus: list[int] = field(default_factory=list)  # of each instance, where they are pools
 
+    @property
+    def hands(self) -> int:
+        """How many instances a pool stands for: workers that share one line share one pool."""
+        return self.instances // len(self.pools) if self.pools else 0
+
 
 @dataclass(frozen=True)
 class Watch:

@@ -343,9 +343,8 @@ class Gauge:
                 if station.cpus:
                     busy[row] = max(busy[row], _busy(delta, station.cpus, slots))
                 waiting[row] = delta.waiting[station.pools].sum() / delta.time
-                servers[row] = sum(
-                    plane.is_up(pool) and plane.answers(pool) for pool in station.pools
-                )
+                up = sum(plane.is_up(pool) and plane.answers(pool) for pool in station.pools)
+                servers[row] = up * station.hands
                 if delta.served[station.meter]:
                     served = delta.served[station.meter]
                     stay[row] = delta.stay[station.meter] / served * 1e3

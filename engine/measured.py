@@ -215,7 +215,7 @@ class Measured:
             "layer": station.layer,
             "kind": station.kind,
             "instances": station.instances,
-            "slots": capacity // max(1, len(station.pools)),
+            "slots": capacity // station.instances,
             "rate_per_s": float(rate),
             "utilisation": float(np.fmax(threads, cpu)),
             "cpu_utilisation": cpu,

@@ -204,11 +204,12 @@ class Metrics:
 
     def _up(self, name: str, place: Station | None, window: float | None, end: int) -> float:
         """How many servers are alive and not marked down."""
-        places = self._services() if place is None else (place,)
-        pools = [pool for each in places for pool in each.pools]
+        asked = self._services() if place is None else (place,)
+        places = [each for each in asked if each.pools]
         scrape = self._recorder.scrapes[end - 1]
-        alive = (scrape.up[pools] > 0) & (scrape.slots[pools] > 0)
-        return float(alive.sum()) if pools else math.nan
+        alive = (scrape.up > 0) & (scrape.slots > 0)
+        up = sum(int(alive[each.pools].sum()) * each.hands for each in places)
+        return float(up) if places else math.nan
 
 
 def _busy(

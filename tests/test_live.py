@@ -85,6 +85,16 @@ def test_a_branch_has_the_same_faults_at_the_same_moments() -> None:
     assert simulate(live.recorded()).summary == live.result().summary
 
 
+def test_workers_that_share_one_line_are_counted_one_by_one() -> None:
+    """They are one pool of many hands: a chart that said 1 of six would be wrong."""
+    live = Live(load("worker_outage"))
+    place = live.stations.index("asynchronous.payment")
+    counts = {round(frame.time): int(frame.servers[place]) for frame in live.advance(160)}
+    assert (counts[50], counts[100], counts[155]) == (6, 0, 6)
+    metrics = live.run.metrics
+    assert metrics.value("servers_up", "asynchronous.payment") == 6
+
+
 def test_servers_that_are_dead_are_not_in_service() -> None:
     """The chart of servers must show what a fault takes away, and that it comes back."""
     live = Live(shop())
