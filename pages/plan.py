@@ -16,6 +16,7 @@ from pages.parts.players import place, where_played
 
 JOB = "plan"
 PROPOSED = 2000  # configurations from which on not all are priced and tried in order
+HALVES = {name: st.column_config.TextColumn(alignment="right") for name in ("± ms", "± %")}
 
 
 class Asked(NamedTuple):
@@ -210,10 +211,10 @@ def _others(found: Plan) -> None:
     """Draw the runners-up, and why each cheaper one fails."""
     if found.runners_up:
         st.markdown("**Runners-up**, which keep the promise and cost more")
-        st.dataframe(_table(found.runners_up), hide_index=True)
+        st.dataframe(_table(found.runners_up), hide_index=True, column_config=HALVES)
     if found.cheaper:
         st.markdown("**Why not a cheaper one?** The dearest of them first")
-        st.dataframe(_table(found.cheaper[::-1]), hide_index=True, height=240)
+        st.dataframe(_table(found.cheaper[::-1]), hide_index=True, column_config=HALVES)
     st.download_button(
         "Download all as CSV",
         found.table.to_csv(index=False),

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import charts, settings, state, timechart
+from pages.parts import charts, idle, settings, state, timechart
 from pages.parts.flowmap import flowmap, payload, picked
 from pages.parts.frame import enter, give_way
 from pages.parts.inspector import choose_part, inspector, selected_part
@@ -31,3 +31,4 @@ with right, st.container(border=True, height=INSPECTOR_HEIGHT, gap="xsmall", key
     inspector(run, chosen)
 if chosen != selected:  # only the browser's Back can do that
     st.rerun()
+idle.mention(run)

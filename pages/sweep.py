@@ -316,7 +316,7 @@ def _table(view: View, asked: Asked) -> None:
         for name, metric in METRICS.items():
             if metric.unit == "share":
                 shown_table[[names[name], names[f"{name}_half_width"]]] *= 100
-        st.dataframe(shown_table.round(3), hide_index=True, height=300)
+        st.dataframe(shown_table.round(3), hide_index=True)
         st.download_button(
             "Download as CSV",
             table.to_csv(index=False),

@@ -91,7 +91,7 @@ def _tell(trials: list[Trial], metric: str, *, live: bool) -> None:
                 alt="; ".join(trial.sentence for trial in shown),
             )
             st.caption(
-                f"Blue is better, red is worse; the thin line is the 95 % interval from {runs}"
+                f"Blue is better, orange is worse; the thin line is the 95 % interval from {runs}"
                 " runs of each. Bars whose line would touch 0 are left out: they are noise."
             )
         else:

@@ -217,6 +217,24 @@ def test_a_knob_from_the_long_list_appears_in_its_layer(server: str, page: Page)
     assert "data.connections=1" in page.url
 
 
+def test_a_knob_that_changes_nothing_says_so_and_what_it_is_for(server: str, page: Page) -> None:
+    """Kafka has no prefetch: who drags it and sees nothing move would doubt the simulator."""
+    shown = Playground(page).open(server)
+    page.locator(".st-key-more input").click()
+    page.keyboard.type("Asynchronous: Prefetch")
+    page.keyboard.press("Enter")
+    before = shown.run
+    shown.slider("Prefetch").press("ArrowRight")
+    shown.wait_for_another_run(before)
+    toast = page.get_by_test_id("stToast")
+    expect(toast).to_contain_text("Prefetch changes no figure of this run. Dispatch in turn:")
+    before = shown.run
+    shown.slider("Queue workers").press("ArrowRight")
+    shown.wait_for_another_run(before)
+    page.wait_for_timeout(1000)  # as long as one would take to come
+    expect(toast).to_have_count(1)
+
+
 def test_junk_in_a_link_gets_one_clear_line_each(server: str, page: Page) -> None:
     """A mistyped link is no reason for a traceback, nor for silence."""
     junk = {
