@@ -9,7 +9,7 @@ taken leaves a hole at the top, which the next one to be put fills on its way do
 if none comes is the hole closed with the last event of the heap.
 """
 
-from engine.kernel.compile import aside, part
+from engine.kernel.compile import part
 from engine.kernel.tables import Kind, State
 
 
@@ -60,7 +60,7 @@ def close_hole(world):
         sink(world.due[last], world.order[last], world.who[last], last, world)
 
 
-@aside
+@part
 def sink(last_due, last_order, last_who, size, world):
     """Put an event in the hole at the top of a heap of `size`, and let it sink to its place."""
     due, order, whose = world.due, world.order, world.who

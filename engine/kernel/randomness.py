@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from engine.kernel.compile import aside, part
+from engine.kernel.compile import part
 from engine.kernel.tables import Family
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -53,7 +53,7 @@ def draw(dist, base, label, visit, world):
     return transform(dist, u, base, label, visit, world.samples)
 
 
-@aside
+@part
 def transform(dist, u, base, label, visit, samples):
     """Return the value of distribution row `dist` at u.
 

@@ -29,7 +29,7 @@ def arrive(index, world):
     return who
 
 
-@aside
+@part
 def plan(index, world):
     """Draw the gap before an open source's next request and put that on the agenda."""
     source, clock = world.sources[index], world.clock[0]
