@@ -120,7 +120,7 @@ def smooth_weighted(group, backup, world):
     return best
 
 
-@aside
+@part
 def least_connections(group, backup, world):
     """Return the server with fewest connections for its weight; ties by weighted round robin."""
     best, many = NOBODY, False
@@ -201,7 +201,7 @@ def weighted_index(choice, u, world):
     return index
 
 
-@aside
+@part
 def split(step, who, world):
     """Draw one of several ways by weight."""
     token = world.tokens[who]
@@ -228,7 +228,7 @@ def draw_key(step, who, world):
     return Verdict.NEXT
 
 
-@aside
+@part
 def take_key(step, who, world):
     """Take the token's key from who asks, from the request's number, or the newest there is."""
     token = world.tokens[who]

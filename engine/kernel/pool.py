@@ -71,7 +71,7 @@ def grant(who, index, asked, now, world):
     world.waits[meter, bin_of(now - asked)] += 1
 
 
-@aside
+@part
 def leave_line(who, world):
     """Take a token out of the line that it stands in."""
     token = world.tokens[who]

@@ -92,7 +92,7 @@ def failed(who, reason, world):
         keep(who, world.clock[0].now - token.born, STRATA + reason, world)
 
 
-@aside
+@part
 def keep(who, latency, place, world):
     """Copy a token's spans into the trace at (journey, place)."""
     token = world.tokens[who]

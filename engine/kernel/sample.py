@@ -11,7 +11,7 @@ rule remembers: the second of the last hit, or minute * 256 + counter.
 
 import numpy as np
 
-from engine.kernel.compile import aside
+from engine.kernel.compile import aside, part
 from engine.kernel.randomness import uniform
 from engine.kernel.tables import NOBODY, VICTIMS, Sample
 
@@ -22,7 +22,7 @@ COUNT_MAX = 255
 MINUTE = 60.0  # lfu-decay-time 1
 
 
-@aside
+@part
 def touch(store, entry, u, now):
     """Note a hit."""
     if store.sample == Sample.LRU:

@@ -41,7 +41,7 @@ def get(step, who, world):
     return Verdict.NEXT
 
 
-@aside
+@part
 def own(store, token):
     """Return where a user's own copy of a key stands: users and keys are hashed together."""
     bits = mix((np.uint64(token.user) << np.uint64(32)) ^ np.uint64(token.key))
