@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
+# Nothing that the browser does of itself may look like a request of the page.
 CHROMIUM_ARGUMENTS = [
     "--headless",
     "--no-sandbox",

@@ -72,7 +72,7 @@ def _commands(site: Site) -> Iterator[str]:
 
 def _rabbitmq(site: Site) -> str:
     layer = site.scenario.asynchronous
-    prefetch = layer.prefetch if layer.deals else 1
+    prefetch = (layer.prefetch or "0 (no limit)") if layer.deals else 1
     note = Note(
         "RabbitMQ definitions",
         (
@@ -80,7 +80,7 @@ def _rabbitmq(site: Site) -> str:
             f"a queue …{DEAD} for what failed at every delivery, and how many deliveries there are",
         ),
         (
-            f"prefetch: consumers set it, {prefetch} each (basic.qos, prefetch_count)",
+            f"prefetch: consumers set it themselves: prefetch_count {prefetch} each",
             (
                 f"the visibility time-out of {layer.visibility_seconds:g} s: consumer_timeout is"
                 " the broker's own"

@@ -22,13 +22,13 @@ class Seen(NamedTuple):
 
 def mention(run: state.Run) -> None:
     """Say so if the one knob that was turned since the last run changes no figure."""
+    before: Seen | None = st.session_state.get(_SEEN)
+    if before and before.id == run.id:
+        return
     changes = state.changed()
     now = Seen(run.id, (run.base.key, run.result.seed), changes, figures(run.result))
-    before: Seen | None = st.session_state.get(_SEEN)
     st.session_state[_SEEN] = now
-    if before is None or before.id == now.id:
-        return
-    if (before.where, before.figures) != (now.where, now.figures):
+    if before is None or (before.where, before.figures) != (now.where, now.figures):
         return
     paths = before.changes.keys() | changes.keys()
     turned = [path for path in paths if before.changes.get(path) != changes.get(path)]

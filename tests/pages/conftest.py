@@ -17,19 +17,10 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from benchmarks.browser import CHROMIUM_ARGUMENTS
+
 ROOT = pathlib.Path(__file__).parents[2]
 CHROMIUM = pathlib.Path("/usr/bin/chromium")
-# Nothing that the browser does of itself may look like a request of the page.
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # As large as a projector's, and at rest: a map that plays keeps a core busy that draws by software.
 QUIET: dict[str, object] = {
     "viewport": {"width": 1280, "height": 720},
@@ -99,7 +90,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield browser
         browser.close()
 

@@ -43,6 +43,12 @@ class Playground:
         """Return a slider by its title."""
         return self.page.locator(f"[data-testid=stSidebar] input[aria-label='{title}']")
 
+    def add_knob(self, title: str) -> None:
+        """Pick a knob from the long list."""
+        self.page.locator(".st-key-more input").click()
+        self.page.keyboard.type(title)
+        self.page.keyboard.press("Enter")
+
     def switch(self, title: str) -> Locator:
         """Return a switch by its title."""
         return self.page.locator(f"[data-testid=stCheckbox] label:has(input[aria-label='{title}'])")

@@ -208,9 +208,7 @@ def test_a_link_holds_choices_in_the_words_of_scenarios(server: str, page: Page)
 def test_a_knob_from_the_long_list_appears_in_its_layer(server: str, page: Page) -> None:
     """The few sliders on show must not be the end of what can be turned."""
     shown = Playground(page).open(server)
-    page.locator(".st-key-more input").click()
-    page.keyboard.type("Connection pool")
-    page.keyboard.press("Enter")
+    shown.add_knob("Connection pool")
     before = shown.run
     shown.slider("Connection pool").press("Home")
     shown.wait_for_another_run(before)
@@ -220,9 +218,7 @@ def test_a_knob_from_the_long_list_appears_in_its_layer(server: str, page: Page)
 def test_a_knob_that_changes_nothing_says_so_and_what_it_is_for(server: str, page: Page) -> None:
     """Kafka has no prefetch: who drags it and sees nothing move would doubt the simulator."""
     shown = Playground(page).open(server)
-    page.locator(".st-key-more input").click()
-    page.keyboard.type("Asynchronous: Prefetch")
-    page.keyboard.press("Enter")
+    shown.add_knob("Asynchronous: Prefetch")
     before = shown.run
     shown.slider("Prefetch").press("ArrowRight")
     shown.wait_for_another_run(before)
